@@ -1,0 +1,25 @@
+//! Sockets of a replica: frames in, frames out, over authenticated links.
+//!
+//! One poll-style trait ([`Transport`]), three back ends (`epoll`, `tokio-uring`, `io-uring`), one
+//! conformance suite. The room knows peers, connections and frames; it knows no message type.
+#![allow(unsafe_code)]
+
+mod config;
+mod frame;
+mod reason;
+mod shape;
+mod stats;
+mod transport;
+mod waker;
+
+pub use config::{
+    Backend, Limits, Listen, PeerConfig, ReplicaConfig, ServerConfig, TransportConfig,
+};
+pub use frame::{Body, Frame, HEAD_LEN_MAX, Received};
+pub use reason::DownReason;
+pub use shape::Shape;
+pub use stats::{LinkStats, Stats};
+pub use transport::{
+    Class, ConnId, Event, FallbackNotice, LocalAddrs, Peer, SendError, Transport, TransportError,
+};
+pub use waker::Waker;
