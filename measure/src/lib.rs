@@ -1,0 +1,37 @@
+//! What a run leaves behind, and how it is written and read.
+//!
+//! Clocks, HDR recorders, the schema of the run folder, the compact ledger record and the host
+//! fingerprint. This room has no opinions: verdicts belong to `results`.
+//!
+//! A process of a run uses it like this: a replica writes [`ReplicaReport`] and a
+//! [`LedgerWriter`]; a generator writes a [`LoadResult`] and feeds a [`LoadRecorder`]; the
+//! orchestrator owns the [`RunFolder`] and the [`EventLog`].
+
+pub mod clock;
+pub mod event;
+pub mod files;
+pub mod fingerprint;
+pub mod folder;
+pub mod hdr;
+pub mod ledger;
+pub mod load;
+pub mod metrics;
+pub mod replica;
+pub mod run;
+pub mod usage;
+
+pub use clock::{WallAnchor, monotonic_ns};
+pub use event::{Event, EventKind, EventLog, FaultAction};
+pub use files::MeasureError;
+pub use fingerprint::Fingerprint;
+pub use folder::{RunFolder, SealState};
+pub use hdr::{HlogWriter, IntervalRecorder, Percentiles, Phase};
+pub use ledger::{Ledger, LedgerRecord, LedgerWriter};
+pub use load::{LoadOptions, LoadRecorder, LoadResult, Outcomes, SecondCounts, SeriesRow};
+pub use replica::ReplicaReport;
+pub use run::{CampaignRecord, PlannedFault, RunRecord, Thresholds};
+pub use usage::Usage;
+
+/// Version of every JSON part of a run folder. A reader refuses a newer one, and raises it here
+/// together with `docs/summary-schema.md` when a field changes its meaning.
+pub const SCHEMA_VERSION: u32 = 1;

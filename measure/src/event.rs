@@ -1,0 +1,141 @@
+//! `events.jsonl`: phases, faults, process starts and ends, mode changes, each with its time.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{WallAnchor, monotonic_ns};
+use crate::files::{JsonLines, MeasureError, read_json_lines};
+use crate::hdr::Phase;
+
+/// One line of `events.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When it happened, `CLOCK_MONOTONIC` of the orchestrating host.
+    pub monotonic_ns: u64,
+    /// The same moment as nanoseconds since the Unix epoch.
+    pub unix_ns: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What the orchestrator does to a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultAction {
+    /// `SIGKILL`; unsynced memory is lost, the page cache survives.
+    Crash,
+    /// Start a crashed replica again on its data folder.
+    Restart,
+    /// `SIGSTOP`: alive, silent.
+    Pause,
+    /// `SIGCONT`.
+    Resume,
+}
+
+/// The kinds of events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum EventKind {
+    /// A phase began.
+    Phase {
+        /// The phase.
+        phase: Phase,
+    },
+    /// Every replica answered its readiness question.
+    Ready,
+    /// A fault was applied; the event's time is when the signal had been delivered.
+    Fault {
+        /// The replica's index.
+        replica: u32,
+        /// What was done.
+        action: FaultAction,
+        /// When the spec asked for it, seconds after the start of the load.
+        planned_s: f64,
+    },
+    /// A process was started.
+    ProcessStarted {
+        /// `replica-<i>` or `load-<k>`.
+        name: String,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A process ended.
+    ProcessExited {
+        /// `replica-<i>` or `load-<k>`.
+        name: String,
+        /// Its process id.
+        pid: u32,
+        /// Exit code, absent when a signal ended it.
+        code: Option<i32>,
+        /// The signal that ended it.
+        signal: Option<i32>,
+        /// True when the orchestrator had asked for it (stop or fault).
+        expected: bool,
+    },
+    /// A replica changed its mode (drills).
+    ModeChange {
+        /// The replica's index.
+        replica: u32,
+        /// The mode entered.
+        mode: String,
+    },
+    /// The user interrupted the run.
+    Interrupted,
+    /// The harness itself failed; the run can say nothing about the system.
+    HarnessFailure {
+        /// What was expected, found, and what to do.
+        reason: String,
+    },
+}
+
+/// Appends to `events.jsonl`.
+#[derive(Debug)]
+pub struct EventLog {
+    lines: JsonLines,
+    anchor: WallAnchor,
+}
+
+impl EventLog {
+    /// Opens the log for appending.
+    ///
+    /// # Errors
+    /// [`MeasureError::Io`].
+    pub fn open(path: &Path) -> Result<Self, MeasureError> {
+        Ok(Self {
+            lines: JsonLines::open(path)?,
+            anchor: WallAnchor::now(),
+        })
+    }
+
+    /// Appends an event that happens now and returns its monotonic time.
+    ///
+    /// # Errors
+    /// [`MeasureError`] when the write fails.
+    pub fn record(&mut self, kind: EventKind) -> Result<u64, MeasureError> {
+        let now_ns = monotonic_ns();
+        self.record_at(now_ns, kind)?;
+        Ok(now_ns)
+    }
+
+    /// Appends an event with a given monotonic time.
+    ///
+    /// # Errors
+    /// [`MeasureError`] when the write fails.
+    pub fn record_at(&mut self, monotonic_ns: u64, kind: EventKind) -> Result<(), MeasureError> {
+        self.lines.append(&Event {
+            monotonic_ns,
+            unix_ns: self.anchor.unix_ns_at(monotonic_ns),
+            kind,
+        })
+    }
+}
+
+/// Reads `events.jsonl`, tolerating a torn last line.
+///
+/// # Errors
+/// [`MeasureError`].
+pub fn read_events(path: &Path) -> Result<Vec<Event>, MeasureError> {
+    read_json_lines(path, "event log")
+}

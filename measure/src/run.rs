@@ -1,0 +1,130 @@
+//! `run.json` and `campaign.json`: what was asked, resolved so far that a run explains itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::WallAnchor;
+use crate::event::FaultAction;
+
+/// Bounds a run has to keep; an absent one is not judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thresholds {
+    /// Least share of the offered requests that finish in time, 0 to 1.
+    pub goodput_min: Option<f64>,
+    /// Largest corrected median in milliseconds.
+    pub p50_ms_max: Option<f64>,
+    /// Largest corrected 99th percentile in milliseconds.
+    pub p99_ms_max: Option<f64>,
+}
+
+/// A fault of the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedFault {
+    /// Seconds after the start of the measured phase; negative reaches into the warm-up.
+    pub at_s: f64,
+    /// What happens.
+    pub action: FaultAction,
+    /// To which replica, by index.
+    pub replica: u32,
+}
+
+/// `run.json`: one point of the experiment, written before any process starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// [`crate::SCHEMA_VERSION`].
+    pub schema: u32,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// blake3 of the resolved spec, hex.
+    pub spec_hash: String,
+    /// Place in the campaign's order.
+    pub index: u32,
+    /// Name of the run's folder in the campaign.
+    pub name: String,
+    /// Repetition of the same point, from 0.
+    pub repetition: u32,
+    /// Where it ran: `local`, …
+    pub provider: String,
+    /// Committee size.
+    pub replicas: u32,
+    /// Number of generators.
+    pub generators: u32,
+    /// `two-chain` or `three-chain`.
+    pub rule: String,
+    /// `bls` or `ed25519`.
+    pub scheme: String,
+    /// `strict` or `memory`.
+    pub durability: String,
+    /// `epoll`, `tokio-uring` or `io-uring`.
+    pub backend: String,
+    /// Encryption between replicas.
+    pub encryption: bool,
+    /// Client authentication.
+    pub auth: String,
+    /// Application.
+    pub app: String,
+    /// Offered rate of all generators together, transactions per second.
+    pub rate_tps: f64,
+    /// Payload size in bytes.
+    pub size_bytes: u32,
+    /// Lengths of the three phases in seconds.
+    pub warmup_s: f64,
+    /// Length of the measured phase in seconds.
+    pub duration_s: f64,
+    /// Length of the cool-down in seconds.
+    pub cooldown_s: f64,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Faults in the order of their times.
+    pub faults: Vec<PlannedFault>,
+    /// Bounds.
+    pub thresholds: Thresholds,
+    /// When the run was begun.
+    pub begun: WallAnchor,
+    /// The command that repeats the campaign.
+    pub command: String,
+}
+
+impl RunRecord {
+    /// Largest number of faulty replicas the committee tolerates.
+    #[must_use]
+    pub fn fault_bound(&self) -> u32 {
+        self.replicas.saturating_sub(1) / 3
+    }
+
+    /// Faults as one short text, such as `crash 3 @5s`, or `-`.
+    #[must_use]
+    pub fn fault_summary(&self) -> String {
+        if self.faults.is_empty() {
+            return "-".into();
+        }
+        let one = |fault: &PlannedFault| {
+            let action = match fault.action {
+                FaultAction::Crash => "crash",
+                FaultAction::Restart => "restart",
+                FaultAction::Pause => "pause",
+                FaultAction::Resume => "resume",
+            };
+            format!("{action} {} @{}s", fault.replica, fault.at_s)
+        };
+        self.faults.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// `campaign.json`: all runs of one spec.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CampaignRecord {
+    /// [`crate::SCHEMA_VERSION`].
+    pub schema: u32,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// blake3 of the resolved spec, hex.
+    pub spec_hash: String,
+    /// Folders of the planned runs, in their order; a missing one was not begun.
+    pub runs: Vec<String>,
+    /// When the campaign was begun.
+    pub begun: WallAnchor,
+    /// The command that repeats it.
+    pub command: String,
+}
