@@ -1,0 +1,48 @@
+//! What the driver needs from the world: the seam between a replica and its sockets, disk and crypto
+//! threads. The node implements it for real, the simulator for a seeded world.
+
+use bytes::Bytes;
+use crypto::{Done, Job};
+use storage::{Record, SyncToken};
+use types::client::Response;
+use types::{Message, ReplicaId};
+
+/// Name of a client connection, never used twice by one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(pub u64);
+
+/// Something that happened to a replica.
+#[derive(Debug)]
+pub enum NodeEvent {
+    PeerUp(ReplicaId),
+    PeerDown(ReplicaId),
+    /// A frame from an authenticated replica.
+    Peer { from: ReplicaId, frame: Bytes },
+    ClientUp(ClientId),
+    ClientDown(ClientId),
+    /// A frame from a client.
+    Client { client: ClientId, frame: Bytes },
+    /// A job that was given to [`Platform::submit`] is done.
+    Done { tag: u64, done: Done },
+    /// Everything appended before `SyncToken` is durable.
+    Synced(SyncToken),
+}
+
+/// The leaves under the driver. No call blocks; none fails silently: what cannot be sent is counted by
+/// the platform, and the protocol sends again what matters.
+pub trait Platform {
+    /// Sends to another replica (never to oneself).
+    fn send(&mut self, to: ReplicaId, message: &Message);
+    /// Sends to a client.
+    fn reply(&mut self, client: ClientId, response: &Response);
+    /// Appends to the journal; order is kept.
+    fn append(&mut self, record: Record);
+    /// Asks that everything appended so far becomes durable; answered by [`NodeEvent::Synced`].
+    fn sync(&mut self) -> SyncToken;
+    /// Starts a new journal whose beginning is `base`, which replaces all that was appended before.
+    fn rotate(&mut self, base: Vec<Record>);
+    /// Bytes that the journal holds, for deciding when to rotate.
+    fn journal_bytes(&self) -> u64;
+    /// Hands a check or a signature to the crypto threads; answered by [`NodeEvent::Done`] with `tag`.
+    fn submit(&mut self, tag: u64, job: Job);
+}
