@@ -1,0 +1,29 @@
+//! The protocol, sans-IO: `handle_*` in, effects out, time as an argument. No clock, no socket, no
+//! disk, no thread, no randomness. What must be durable before a message leaves is stated by the
+//! order of effects: everything persisted before a message that says `durable` precedes it on disk.
+
+mod cars;
+mod chain_sync;
+mod checkpoints;
+mod core;
+mod delivery;
+mod effect;
+mod lanes;
+mod leaders;
+mod pacemaker;
+mod propose;
+mod rules;
+mod safety;
+mod tree;
+mod votes;
+
+pub use crate::core::{Core, CoreStats, OrderState, Recovered};
+pub use delivery::DeliveredBlock;
+pub use effect::{Check, Config, Dest, Durable, Effect, Timing};
+pub use lanes::{CutEntry, LanesConfig};
+pub use leaders::Leaders;
+pub use rules::{Rules, ThreeChain, TwoChain, rules_for};
+pub use safety::{Lock, Safety};
+
+#[cfg(test)]
+mod tests;

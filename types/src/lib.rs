@@ -24,7 +24,10 @@ pub use committee::{CommitRule, Committee, Epoch, Member, Mode, SchemeName};
 pub use header::{Checkpoint, Header, HeaderCore, Proposal, Vote};
 pub use ids::{BatchDigest, BlockId, CarId, ClusterId, Digest, EpochId, Height, ReplicaId, View};
 pub use lane::{Ack, BatchRef, Car};
-pub use message::Message;
+pub use message::{
+    CarRequest, ChainRequest, ChainResponse, CheckpointShare, Message, NewView, SnapshotChunk,
+    SnapshotRequest,
+};
 pub use proof::{CommitProof, ProofError};
 pub use signers::SignerSet;
 pub use timeout::Timeout;

@@ -1,0 +1,392 @@
+//! The core's dealings with lanes: own batches become cars, cars are acknowledged, acknowledgements
+//! become certificates, and what is missing is asked for.
+
+use std::sync::Arc;
+
+use types::{
+    Ack, BatchRef, Car, CarCert, CarId, CarRequest, Message, ReplicaId, SignerSet, Verified,
+};
+
+use crate::core::Core;
+use crate::delivery::DeliveredBlock;
+use crate::delivery::Want;
+use crate::effect::{Check, Durable, Effect, Nanos};
+use crate::lanes::{CarVerdict, Missing};
+
+impl Core {
+    // ---- own lane ---------------------------------------------------------------------------
+
+    /// A batch of the own lane was cut, stored and streamed.
+    pub fn own_batch(&mut self, now: Nanos, batch: BatchRef, out: &mut Vec<Effect>) {
+        self.lanes.push_own_batch(batch);
+        self.cut_car(now, out);
+    }
+
+    pub(crate) fn cut_car(&mut self, now: Nanos, out: &mut Vec<Effect>) {
+        if self.halted {
+            return;
+        }
+        if let Some(car) = self.lanes.cut_car(&self.config.epoch, now) {
+            self.stats.cars_cut += 1;
+            out.push(Effect::SignCar(Box::new(car)));
+        }
+    }
+
+    /// The own car, signed: goes to everybody once it is durable, and is acknowledged like any other.
+    pub fn own_car(&mut self, now: Nanos, car: Car, out: &mut Vec<Effect>) {
+        let car = Arc::new(car);
+        let id = car.id();
+        self.lanes.own_car(car.clone(), id, now);
+        let message = Message::Car(car.as_ref().clone());
+        out.push(Effect::Persist(Durable::Car(car.clone())));
+        out.push(Effect::Send {
+            to: self.config.others(),
+            message,
+            durable: true,
+        });
+        self.acknowledge(now, self.config.me, out);
+    }
+
+    /// Puts a car from the journal back: the own lane goes on after it, and what was acknowledged
+    /// stays acknowledged.
+    pub(crate) fn recover_car(&mut self, car: Arc<Car>, now: Nanos) {
+        let id = car.id();
+        if car.lane == self.config.me {
+            if car.index > self.lanes.own.tip.index {
+                self.lanes.own_car(car, id, now);
+            }
+        } else {
+            self.lanes.insert(car.clone(), false);
+        }
+        let lane_id = self
+            .config
+            .epoch
+            .members
+            .iter()
+            .find(|l| self.lanes.holds_next(*l, id));
+        if let Some(lane_id) = lane_id {
+            self.lanes.force_acked(lane_id, id);
+        }
+    }
+
+    /// Bytes of own batches that no committed cut covers yet.
+    pub fn own_backlog_cars(&self) -> usize {
+        self.lanes.own.in_flight.len() + self.lanes.own.pending.len()
+    }
+
+    pub fn handle_ack(&mut self, from: ReplicaId, ack: &Ack, out: &mut Vec<Effect>) {
+        let mine = ack.lane == self.config.me && ack.replica == from;
+        if !mine || ack.epoch != self.config.epoch.id || !self.config.epoch.members.contains(from) {
+            return;
+        }
+        let quorum = self.config.epoch.quorum();
+        if let Some((index, shares)) = self.lanes.add_ack(quorum, from, ack.car, ack.signature) {
+            out.push(Effect::Check(Check::Acks {
+                lane: ack.lane,
+                index,
+                car: ack.car,
+                shares,
+            }));
+        }
+    }
+
+    /// The check of acknowledgements ended.
+    pub fn handle_acks_checked(
+        &mut self,
+        now: Nanos,
+        car: CarId,
+        cert: Option<Verified<CarCert>>,
+        bad: &[ReplicaId],
+        out: &mut Vec<Effect>,
+    ) {
+        self.stats.bad_shares += bad.len() as u64;
+        self.lanes.acks_failed(car, bad);
+        if let Some(cert) = cert {
+            let cert = cert.into_inner();
+            let message = Message::CarCert(cert.clone());
+            out.push(Effect::Send {
+                to: self.config.others(),
+                message,
+                durable: false,
+            });
+            self.lanes.note_cert(cert, true);
+            self.cut_car(now, out);
+            self.try_propose(now, out);
+        }
+    }
+
+    // ---- everybody's lanes ------------------------------------------------------------------
+
+    /// Whether a car is worth checking its signature.
+    pub fn wants_car(&self, car: &Car) -> bool {
+        !self.halted && car.epoch == self.config.epoch.id && car.lane != self.config.me
+            || self.delivery.wants_car(car.lane, car.index)
+    }
+
+    pub fn handle_car(&mut self, now: Nanos, car: Verified<Car>, out: &mut Vec<Effect>) {
+        let car = Arc::new(car.into_inner());
+        let lane = car.lane;
+        let wanted = self.delivery.wants_car(lane, car.index)
+            || self.delivery.lacks(lane, car.id(), &self.lanes);
+        let (index, (id, verdict)) = (car.index, self.lanes.insert(car, wanted));
+        match verdict {
+            CarVerdict::New => self.acknowledge(now, lane, out),
+            CarVerdict::Acked => out.push(Effect::SignAck {
+                lane,
+                index,
+                car: id,
+            }),
+            CarVerdict::Known | CarVerdict::Useless => {}
+        }
+        if wanted {
+            self.deliver(out);
+        }
+    }
+
+    /// The bytes of a batch arrived (and are durable before anything that this call says durably).
+    pub fn batch_stored(
+        &mut self,
+        now: Nanos,
+        digest: types::BatchDigest,
+        lane: Option<ReplicaId>,
+        out: &mut Vec<Effect>,
+    ) {
+        self.lanes.batch_stored(digest);
+        match lane {
+            Some(lane) => self.acknowledge(now, lane, out),
+            None => {
+                for lane in self.config.epoch.members.iter() {
+                    self.acknowledge(now, lane, out);
+                }
+            }
+        }
+        self.deliver(out);
+    }
+
+    /// The driver let go of a batch's bytes.
+    pub fn batch_dropped(&mut self, digest: types::BatchDigest) {
+        self.lanes.batch_dropped(digest);
+    }
+
+    pub fn has_batch(&self, digest: &types::BatchDigest) -> bool {
+        self.lanes.has_batch(digest)
+    }
+
+    fn acknowledge(&mut self, now: Nanos, lane: ReplicaId, out: &mut Vec<Effect>) {
+        if self.halted {
+            return;
+        }
+        for (id, car) in self.lanes.advance(lane, now) {
+            self.stats.acks_sent += 1;
+            let index = car.index;
+            if lane != self.config.me {
+                out.push(Effect::Persist(Durable::Car(car)));
+            }
+            out.push(Effect::SignAck {
+                lane,
+                index,
+                car: id,
+            });
+        }
+    }
+
+    /// A certificate that a lane's owner announced; checked only by those who may propose it soon.
+    pub fn handle_car_cert(&mut self, now: Nanos, cert: CarCert, out: &mut Vec<Effect>) {
+        let in_epoch = cert.epoch == self.config.epoch.id
+            && self.config.epoch.members.contains(cert.lane)
+            && self.config.epoch.is_quorum(cert.acks.signers);
+        if !in_epoch || self.halted || !self.lanes.note_cert(cert.clone(), false) {
+            return;
+        }
+        if self.leads_soon() && !self.proposer.checking {
+            out.push(Effect::Check(Check::CarCerts(vec![cert])));
+        }
+        let _ = now;
+    }
+
+    // ---- answering and asking ---------------------------------------------------------------
+
+    pub fn handle_car_request(
+        &mut self,
+        from: ReplicaId,
+        request: &CarRequest,
+        out: &mut Vec<Effect>,
+    ) {
+        if request.epoch != self.config.epoch.id {
+            return;
+        }
+        let cars = self
+            .lanes
+            .cars_between(request.lane, request.from_index, request.tip);
+        if !cars.is_empty() {
+            let to = SignerSet::from_iter([from]);
+            out.push(Effect::Send {
+                to,
+                message: Message::Cars(cars),
+                durable: false,
+            });
+        }
+    }
+
+    /// Hands on every committed block whose bytes are here.
+    pub(crate) fn deliver(&mut self, out: &mut Vec<Effect>) {
+        while let Some(block) = self.delivery.pop_ready(&self.lanes) {
+            out.push(Effect::Deliver(block));
+        }
+    }
+
+    /// Committed blocks that still wait for bytes.
+    pub fn undelivered(&self) -> usize {
+        self.delivery.len()
+    }
+
+    /// Time has passed: says again what may be lost, and asks again for what is missing.
+    pub(crate) fn fetch_again(&mut self, now: Nanos, out: &mut Vec<Effect>) {
+        let patience = self.config.timing.fetch_ns;
+        for car in self.lanes.overdue(now, 2 * patience) {
+            let message = Message::Car(car.as_ref().clone());
+            out.push(Effect::Send {
+                to: self.config.others(),
+                message,
+                durable: true,
+            });
+            let id = car.id();
+            out.push(Effect::SignAck {
+                lane: car.lane,
+                index: car.index,
+                car: id,
+            });
+        }
+        if let Some((cert, true)) = self.lanes.lane(self.config.me).and_then(|l| l.cert.clone())
+            && self
+                .tree
+                .tip()
+                .cut
+                .get(self.config.me.index())
+                .is_some_and(|e| e.index < cert.index)
+        {
+            let message = Message::CarCert(cert);
+            out.push(Effect::Send {
+                to: self.config.others(),
+                message,
+                durable: false,
+            });
+        }
+        let others = self.config.others();
+        for lane in others.iter() {
+            self.ask_for_stuck_lane(now, lane, patience, out);
+        }
+        self.ask_for_committed_now(now, out);
+        self.retry_chain(now, out);
+    }
+
+    fn ask_for_stuck_lane(
+        &mut self,
+        now: Nanos,
+        lane: ReplicaId,
+        patience: Nanos,
+        out: &mut Vec<Effect>,
+    ) {
+        let since = self.lanes.lane(lane).and_then(|l| l.stuck_since);
+        if since.is_none_or(|since| now < since + patience) {
+            return;
+        }
+        let to = SignerSet::from_iter([lane]);
+        match self.lanes.missing(lane) {
+            Missing::Nothing => {}
+            Missing::Batches(digests) => self.request_batches(to, digests, out),
+            Missing::Cars { from_index, tip } => self.request_cars(to, lane, from_index, tip, out),
+        }
+    }
+
+    /// Asks for what committed blocks lack: their certificates' signers in turn.
+    pub(crate) fn ask_for_committed_now(&mut self, now: Nanos, out: &mut Vec<Effect>) {
+        if self.delivery.len() == 0 {
+            return;
+        }
+        let attempts = self.delivery.attempts;
+        self.delivery.attempts = attempts.wrapping_add(1);
+        self.delivery.asked_ns = Some(now);
+        for want in self.delivery.wants(&self.lanes) {
+            match want {
+                Want::Cars {
+                    lane,
+                    from_index,
+                    tip,
+                    holders,
+                } => {
+                    let to = self.pick(holders, attempts);
+                    self.request_cars(to, lane, from_index, tip, out);
+                }
+                Want::Batches { digests, holders } => {
+                    let to = self.pick(holders, attempts);
+                    self.request_batches(to, digests, out);
+                }
+            }
+        }
+    }
+
+    /// One of `holders` (never oneself), another one at each attempt.
+    pub(crate) fn pick(&self, holders: SignerSet, attempt: u32) -> SignerSet {
+        let mut others = holders;
+        others.remove(self.config.me);
+        if others.is_empty() {
+            others = self.config.others();
+        }
+        let turn = attempt as usize % others.len().max(1);
+        others.iter().nth(turn).into_iter().collect()
+    }
+
+    fn request_cars(
+        &mut self,
+        to: SignerSet,
+        lane: ReplicaId,
+        from_index: u64,
+        tip: CarId,
+        out: &mut Vec<Effect>,
+    ) {
+        self.stats.car_requests += 1;
+        let request = CarRequest {
+            epoch: self.config.epoch.id,
+            lane,
+            from_index,
+            tip,
+        };
+        out.push(Effect::Send {
+            to,
+            message: Message::CarRequest(request),
+            durable: false,
+        });
+    }
+
+    fn request_batches(
+        &mut self,
+        to: SignerSet,
+        digests: Vec<types::BatchDigest>,
+        out: &mut Vec<Effect>,
+    ) {
+        self.stats.batch_requests += 1;
+        out.push(Effect::Send {
+            to,
+            message: Message::BatchRequest(digests),
+            durable: false,
+        });
+    }
+
+    /// The block's bytes were executed and may now be let go with everything below `block`.
+    pub fn forget(&mut self, block: &DeliveredBlock) {
+        self.tree.prune_below(block.header.height.next());
+        for (at, entry) in block.cut.iter().enumerate() {
+            let lane = ReplicaId(at as u16);
+            self.lanes.prune(lane, entry.index);
+            self.delivery.prune(lane, entry.index);
+        }
+        self.order_states
+            .retain(|height, _| *height >= block.header.height);
+    }
+
+    /// The commit rule in force.
+    pub fn rule(&self) -> types::CommitRule {
+        self.rules.rule()
+    }
+}

@@ -1,0 +1,248 @@
+//! From committed blocks to their bytes: finds the cars that each block adds, asks for what is
+//! missing, and hands blocks on in order, each with its batches in the order of execution.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use types::limits::BATCH_REQUEST_MAX;
+use types::{BatchDigest, BatchRef, BlockId, CarId, Header, Height, ReplicaId, SignerSet};
+
+use crate::effect::Nanos;
+use crate::lanes::{CutEntry, Lanes};
+
+/// Blocks ahead of the next one for which cars and batches are asked in advance.
+const PREFETCH_BLOCKS: usize = 32;
+
+/// A committed block with everything that its execution needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveredBlock {
+    pub header: Arc<Header>,
+    pub id: BlockId,
+    /// Batches in the order of execution, with the lane that each came in.
+    pub batches: Vec<(ReplicaId, BatchRef)>,
+    /// The lanes' ends after this block.
+    pub cut: Arc<Vec<CutEntry>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    header: Arc<Header>,
+    id: BlockId,
+    cut: Arc<Vec<CutEntry>>,
+}
+
+/// What to ask for, and from whom in the first place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Want {
+    Cars {
+        lane: ReplicaId,
+        from_index: u64,
+        tip: CarId,
+        holders: SignerSet,
+    },
+    Batches {
+        digests: Vec<BatchDigest>,
+        holders: SignerSet,
+    },
+}
+
+/// Committed blocks on their way to execution.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    waiting: VecDeque<Waiting>,
+    /// Lane ends that were handed on.
+    delivered: Vec<CutEntry>,
+    /// Cars handed on, by lane, above the horizon: a lane that equivocates inside one branch may
+    /// come back on another chain of cars.
+    done: Vec<HashMap<CarId, u64>>,
+    pub asked_ns: Option<Nanos>,
+    pub attempts: u32,
+}
+
+impl Delivery {
+    pub fn new(n: usize) -> Delivery {
+        Delivery {
+            waiting: VecDeque::new(),
+            delivered: vec![CutEntry::default(); n],
+            done: vec![HashMap::new(); n],
+            asked_ns: None,
+            attempts: 0,
+        }
+    }
+
+    pub fn push(&mut self, header: Arc<Header>, id: BlockId, cut: Arc<Vec<CutEntry>>) {
+        self.waiting.push_back(Waiting { header, id, cut });
+    }
+
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Height of the next block to hand on, if any waits.
+    pub fn next_height(&self) -> Option<Height> {
+        self.waiting.front().map(|w| w.header.height)
+    }
+
+    /// True if a committed block that waits needs a car of this lane and index.
+    pub fn wants_car(&self, lane: ReplicaId, index: u64) -> bool {
+        let delivered = self.delivered.get(lane.index()).map_or(0, |e| e.index);
+        let newest = self
+            .waiting
+            .back()
+            .and_then(|w| w.cut.get(lane.index()))
+            .map_or(0, |e| e.index);
+        index > delivered && index <= newest
+    }
+
+    /// True if the front block lacks exactly this car.
+    pub fn lacks(&self, lane: ReplicaId, id: CarId, lanes: &Lanes) -> bool {
+        let entry = self.waiting.front().and_then(|w| w.cut.get(lane.index()));
+        entry.is_some_and(|e| {
+            self.new_cars(lane, *e, lanes)
+                .is_err_and(|(at, _)| at == id)
+        })
+    }
+
+    /// The next block, if all of it is here.
+    pub fn pop_ready(&mut self, lanes: &Lanes) -> Option<DeliveredBlock> {
+        let block = self.waiting.front()?;
+        let mut batches = Vec::new();
+        for (at, entry) in block.cut.iter().enumerate() {
+            if *entry == self.delivered[at] {
+                continue;
+            }
+            let lane = ReplicaId(at as u16);
+            for id in self.new_cars(lane, *entry, lanes).ok()? {
+                let car = lanes.lane(lane).and_then(|l| l.cars.get(&id))?;
+                if !car.batches.iter().all(|b| lanes.has_batch(&b.digest)) {
+                    return None;
+                }
+                batches.extend(car.batches.iter().map(|b| (lane, *b)));
+            }
+        }
+        self.finish_front(lanes, batches)
+    }
+
+    fn finish_front(
+        &mut self,
+        lanes: &Lanes,
+        batches: Vec<(ReplicaId, BatchRef)>,
+    ) -> Option<DeliveredBlock> {
+        let block = self.waiting.pop_front()?;
+        for (at, entry) in block.cut.iter().enumerate() {
+            if *entry == self.delivered[at] {
+                continue;
+            }
+            let lane = ReplicaId(at as u16);
+            for id in self.new_cars(lane, *entry, lanes).unwrap_or_default() {
+                let index = lanes
+                    .lane(lane)
+                    .and_then(|l| l.cars.get(&id))
+                    .map_or(0, |c| c.index);
+                self.done[at].insert(id, index);
+            }
+            self.delivered[at] = *entry;
+        }
+        (self.asked_ns, self.attempts) = (None, 0);
+        let Waiting { header, id, cut } = block;
+        Some(DeliveredBlock {
+            header,
+            id,
+            batches,
+            cut,
+        })
+    }
+
+    /// Cars of a lane up to `tip` that were not handed on, ascending; or the newest one missing with
+    /// the highest index that it can have.
+    fn new_cars(
+        &self,
+        lane: ReplicaId,
+        tip: CutEntry,
+        lanes: &Lanes,
+    ) -> Result<Vec<CarId>, (CarId, u64)> {
+        let mut out = Vec::new();
+        let (mut next, mut index) = (tip.car, tip.index);
+        let done = &self.done[lane.index()];
+        let floor = self.delivered[lane.index()];
+        while next != CarId::ZERO && next != floor.car && !done.contains_key(&next) {
+            let car = lanes
+                .lane(lane)
+                .and_then(|l| l.cars.get(&next))
+                .ok_or((next, index))?;
+            out.push(next);
+            (next, index) = (car.prev, car.index.saturating_sub(1));
+        }
+        out.reverse();
+        Ok(out)
+    }
+
+    /// What the next blocks still lack.
+    pub fn wants(&self, lanes: &Lanes) -> Vec<Want> {
+        let mut out = Vec::new();
+        let mut digests = Vec::new();
+        let mut batch_holders = SignerSet::EMPTY;
+        let mut seen: HashSet<CarId> = HashSet::new();
+        for block in self.waiting.iter().take(PREFETCH_BLOCKS) {
+            let holders_all = block.header.justify.votes.signers;
+            for (at, entry) in block.cut.iter().enumerate() {
+                if *entry == self.delivered[at] || !seen.insert(entry.car) {
+                    continue;
+                }
+                let lane = ReplicaId(at as u16);
+                let cert = block.header.cut.iter().find(|c| c.lane == lane);
+                let holders = cert.map_or(holders_all, |c| c.acks.signers);
+                match self.new_cars(lane, *entry, lanes) {
+                    Err((tip, child_index)) => {
+                        // An equivocating lane may have forked below what was handed on.
+                        let from_index = (self.delivered[at].index + 1).min(child_index).max(1);
+                        out.push(Want::Cars {
+                            lane,
+                            from_index,
+                            tip,
+                            holders,
+                        });
+                    }
+                    Ok(ids) => {
+                        for car in ids.iter().filter_map(|id| lanes.lane(lane)?.cars.get(id)) {
+                            for batch in &car.batches {
+                                if !lanes.has_batch(&batch.digest)
+                                    && seen.insert(CarId(batch.digest.0))
+                                {
+                                    digests.push(batch.digest);
+                                    batch_holders = holders;
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            if digests.len() >= BATCH_REQUEST_MAX || out.len() >= 2 * self.delivered.len() {
+                break;
+            }
+        }
+        digests.truncate(BATCH_REQUEST_MAX);
+        if !digests.is_empty() {
+            out.push(Want::Batches {
+                digests,
+                holders: batch_holders,
+            });
+        }
+        out
+    }
+
+    /// Forgets delivered cars of a lane up to `index`.
+    pub fn prune(&mut self, lane: ReplicaId, index: u64) {
+        if let Some(done) = self.done.get_mut(lane.index()) {
+            done.retain(|_, at| *at > index);
+        }
+    }
+
+    /// A snapshot stands for everything up to `cut`, which ends at `height`.
+    pub fn jump(&mut self, cut: &[CutEntry], height: Height) {
+        self.waiting.retain(|w| w.header.height > height);
+        self.delivered = cut.to_vec();
+        self.done.iter_mut().for_each(HashMap::clear);
+        (self.asked_ns, self.attempts) = (None, 0);
+    }
+}

@@ -1,0 +1,467 @@
+//! Lanes: what every replica holds of everybody's cars, what it acknowledged, and the certificates
+//! that a leader may put into a cut. A certificate vouches for the whole prefix of its lane.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use types::limits::{BATCH_REQUEST_MAX, CAR_BATCHES_MAX, CARS_MAX};
+use types::{BatchDigest, BatchRef, Car, CarCert, CarId, Epoch, ReplicaId, wire_struct};
+
+use crate::effect::Nanos;
+
+/// Most different cars kept for one index of a lane: an equivocating owner's.
+const FORKS_MAX: usize = 4;
+
+/// A place in a lane; index 0 with a zero car: before its first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CutEntry {
+    pub index: u64,
+    pub car: CarId,
+}
+wire_struct!(CutEntry { index, car });
+
+/// Bounds of the lanes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LanesConfig {
+    /// Own cars that may wait for their certificates at the same time.
+    pub cars_in_flight: usize,
+    /// Shortest distance of own cars while another one is in flight.
+    pub car_interval_ns: Nanos,
+    /// How far ahead of the last acknowledged car a peer's cars are kept.
+    pub cars_ahead: u64,
+}
+
+impl Default for LanesConfig {
+    fn default() -> LanesConfig {
+        LanesConfig {
+            cars_in_flight: 4,
+            car_interval_ns: 2_000_000,
+            cars_ahead: 1024,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    pub cars: HashMap<CarId, Arc<Car>>,
+    by_index: BTreeMap<u64, Vec<CarId>>,
+    /// The chain that this replica acknowledged, by index, above the retention horizon.
+    pub chain: BTreeMap<u64, CarId>,
+    pub acked: CutEntry,
+    /// Newest certificate seen; unverified unless the flag says so.
+    pub cert: Option<(CarCert, bool)>,
+    /// Since when the next car cannot be acknowledged although something newer is known.
+    pub stuck_since: Option<Nanos>,
+    pub equivocated: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub car: Arc<Car>,
+    pub id: CarId,
+    pub shares: BTreeMap<ReplicaId, [u8; 64]>,
+    pub checking: bool,
+    pub sent_ns: Nanos,
+}
+
+/// Batches and cars of the own lane that are not certified yet.
+#[derive(Debug, Default)]
+pub(crate) struct Own {
+    pub pending: VecDeque<BatchRef>,
+    pub in_flight: VecDeque<InFlight>,
+    pub tip: CutEntry,
+    pub signing: bool,
+    pub last_car_ns: Nanos,
+}
+
+/// All lanes of an epoch.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    pub lanes: Vec<Lane>,
+    pub own: Own,
+    /// Batches whose bytes the driver holds.
+    present: HashSet<BatchDigest>,
+    config: LanesConfig,
+    me: ReplicaId,
+}
+
+/// What became of a car that arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CarVerdict {
+    New,
+    /// Acknowledged before: the acknowledgement may have been lost.
+    Acked,
+    Known,
+    /// Out of the window or of the epoch.
+    Useless,
+}
+
+impl Lanes {
+    pub fn new(epoch: &Epoch, me: ReplicaId, config: LanesConfig) -> Lanes {
+        Lanes {
+            lanes: (0..epoch.n).map(|_| Lane::default()).collect(),
+            own: Own::default(),
+            present: HashSet::new(),
+            config,
+            me,
+        }
+    }
+
+    pub fn lane(&self, id: ReplicaId) -> Option<&Lane> {
+        self.lanes.get(id.index())
+    }
+
+    // ---- bytes ------------------------------------------------------------------------------
+
+    pub fn batch_stored(&mut self, digest: BatchDigest) {
+        self.present.insert(digest);
+    }
+
+    pub fn batch_dropped(&mut self, digest: BatchDigest) {
+        self.present.remove(&digest);
+    }
+
+    pub fn has_batch(&self, digest: &BatchDigest) -> bool {
+        self.present.contains(digest)
+    }
+
+    fn is_complete(&self, car: &Car) -> bool {
+        car.batches
+            .iter()
+            .all(|batch| self.present.contains(&batch.digest))
+    }
+
+    // ---- own lane ---------------------------------------------------------------------------
+
+    pub fn push_own_batch(&mut self, batch: BatchRef) {
+        self.present.insert(batch.digest);
+        self.own.pending.push_back(batch);
+    }
+
+    /// When the next own car may be cut, if anything waits for one.
+    pub fn car_due_ns(&self) -> Option<Nanos> {
+        let own = &self.own;
+        let blocked = own.signing
+            || own.pending.is_empty()
+            || own.in_flight.len() >= self.config.cars_in_flight;
+        match (blocked, own.in_flight.is_empty()) {
+            (true, _) => None,
+            (false, true) => Some(0),
+            (false, false) if own.pending.len() >= CAR_BATCHES_MAX => Some(0),
+            (false, false) => Some(own.last_car_ns + self.config.car_interval_ns),
+        }
+    }
+
+    /// The next own car, unsigned, if one is due: no fixed delay while nothing is in flight, one
+    /// signature per round trip or interval otherwise.
+    pub fn cut_car(&mut self, epoch: &Epoch, now: Nanos) -> Option<Car> {
+        if self.car_due_ns()? > now {
+            return None;
+        }
+        let many = self.own.pending.len().min(CAR_BATCHES_MAX);
+        let batches = self.own.pending.drain(..many).collect();
+        self.own.signing = true;
+        self.own.last_car_ns = now;
+        Some(Car {
+            epoch: epoch.id,
+            lane: self.me,
+            index: self.own.tip.index + 1,
+            prev: self.own.tip.car,
+            batches,
+            signature: [0; 64],
+        })
+    }
+
+    /// Takes the own car back, signed or recovered.
+    pub fn own_car(&mut self, car: Arc<Car>, id: CarId, now: Nanos) {
+        self.own.signing = false;
+        self.own.tip = CutEntry {
+            index: car.index,
+            car: id,
+        };
+        self.store(car.clone(), id);
+        let entry = InFlight {
+            car,
+            id,
+            shares: BTreeMap::new(),
+            checking: false,
+            sent_ns: now,
+        };
+        self.own.in_flight.push_back(entry);
+    }
+
+    /// Adds an acknowledgement of an own car; the shares to check once they are a quorum.
+    pub fn add_ack(
+        &mut self,
+        quorum: usize,
+        from: ReplicaId,
+        id: CarId,
+        signature: [u8; 64],
+    ) -> Option<(u64, Vec<(ReplicaId, [u8; 64])>)> {
+        let flight = self.own.in_flight.iter_mut().find(|f| f.id == id)?;
+        flight.shares.insert(from, signature);
+        if flight.checking || flight.shares.len() < quorum {
+            return None;
+        }
+        flight.checking = true;
+        Some((
+            flight.car.index,
+            flight.shares.iter().map(|(id, sig)| (*id, *sig)).collect(),
+        ))
+    }
+
+    pub fn acks_failed(&mut self, id: CarId, bad: &[ReplicaId]) {
+        if let Some(flight) = self.own.in_flight.iter_mut().find(|f| f.id == id) {
+            flight.checking = false;
+            bad.iter().for_each(|id| {
+                flight.shares.remove(id);
+            });
+        }
+    }
+
+    /// Own cars that have waited too long: their messages may be lost.
+    pub fn overdue(&mut self, now: Nanos, patience_ns: Nanos) -> Vec<Arc<Car>> {
+        let late = self
+            .own
+            .in_flight
+            .iter_mut()
+            .filter(|f| now >= f.sent_ns + patience_ns);
+        late.map(|f| {
+            f.sent_ns = now;
+            f.car.clone()
+        })
+        .collect()
+    }
+
+    // ---- everybody's lanes ------------------------------------------------------------------
+
+    /// Keeps a car; `wanted` says that a committed block needs it.
+    pub fn insert(&mut self, car: Arc<Car>, wanted: bool) -> (CarId, CarVerdict) {
+        let id = car.id();
+        let ahead = self.config.cars_ahead;
+        let Some(lane) = self.lanes.get_mut(car.lane.index()) else {
+            return (id, CarVerdict::Useless);
+        };
+        if lane.chain.get(&car.index) == Some(&id) {
+            lane.cars.entry(id).or_insert(car);
+            return (id, CarVerdict::Acked);
+        }
+        if lane.cars.contains_key(&id) {
+            return (id, CarVerdict::Known);
+        }
+        let others = lane.by_index.get(&car.index).map_or(0, Vec::len);
+        lane.equivocated |= others > 0;
+        let in_window = car.index > lane.acked.index && car.index <= lane.acked.index + ahead;
+        if !(wanted || in_window && others < FORKS_MAX) {
+            return (id, CarVerdict::Useless);
+        }
+        self.store(car, id);
+        (id, CarVerdict::New)
+    }
+
+    fn store(&mut self, car: Arc<Car>, id: CarId) {
+        let lane = &mut self.lanes[car.lane.index()];
+        lane.by_index.entry(car.index).or_default().push(id);
+        lane.cars.insert(id, car);
+    }
+
+    /// Moves the acknowledged end of a lane over every complete car that extends it.
+    pub fn advance(&mut self, lane_id: ReplicaId, now: Nanos) -> Vec<(CarId, Arc<Car>)> {
+        let mut out = Vec::new();
+        while let Some((id, car)) = self.next_car(lane_id) {
+            if !self.is_complete(&car) {
+                break;
+            }
+            let lane = &mut self.lanes[lane_id.index()];
+            lane.acked = CutEntry {
+                index: car.index,
+                car: id,
+            };
+            lane.chain.insert(car.index, id);
+            out.push((id, car));
+        }
+        self.note_stuck(lane_id, now);
+        out
+    }
+
+    /// The car that extends what was acknowledged of `lane_id`.
+    fn next_car(&self, lane_id: ReplicaId) -> Option<(CarId, Arc<Car>)> {
+        let lane = self.lanes.get(lane_id.index())?;
+        lane.by_index
+            .get(&(lane.acked.index + 1))?
+            .iter()
+            .find_map(|id| {
+                let car = lane.cars.get(id)?;
+                (car.prev == lane.acked.car).then(|| (*id, car.clone()))
+            })
+    }
+
+    fn note_stuck(&mut self, lane_id: ReplicaId, now: Nanos) {
+        let lane = &mut self.lanes[lane_id.index()];
+        let newest = lane.by_index.keys().next_back().copied().unwrap_or(0);
+        lane.stuck_since = match newest > lane.acked.index {
+            true => lane.stuck_since.or(Some(now)),
+            false => None,
+        };
+    }
+
+    /// What keeps a stuck lane from going on: batches of the next car, or the cars before a known one.
+    pub fn missing(&self, lane_id: ReplicaId) -> Missing {
+        let Some(lane) = self.lanes.get(lane_id.index()) else {
+            return Missing::Nothing;
+        };
+        if let Some((_, car)) = self.next_car(lane_id) {
+            let digests: Vec<BatchDigest> = car
+                .batches
+                .iter()
+                .map(|batch| batch.digest)
+                .filter(|digest| !self.present.contains(digest))
+                .take(BATCH_REQUEST_MAX)
+                .collect();
+            return if digests.is_empty() {
+                Missing::Nothing
+            } else {
+                Missing::Batches(digests)
+            };
+        }
+        match lane.by_index.range(lane.acked.index + 1..).next() {
+            Some((_, ids)) => match ids.first() {
+                Some(tip) => Missing::Cars {
+                    from_index: lane.acked.index + 1,
+                    tip: *tip,
+                },
+                None => Missing::Nothing,
+            },
+            None => Missing::Nothing,
+        }
+    }
+
+    /// Cars from `from_index` up to `tip`, ascending, at most one message's worth.
+    pub fn cars_between(&self, lane_id: ReplicaId, from_index: u64, tip: CarId) -> Vec<Car> {
+        let Some(lane) = self.lanes.get(lane_id.index()) else {
+            return Vec::new();
+        };
+        let mut out = VecDeque::new();
+        let mut next = tip;
+        while let Some(car) = lane.cars.get(&next) {
+            if car.index < from_index {
+                break;
+            }
+            out.push_front(car.as_ref().clone());
+            if out.len() > CARS_MAX {
+                out.pop_back();
+            }
+            next = car.prev;
+        }
+        out.into()
+    }
+
+    /// True if `id` is the car that extends the acknowledged end of a lane.
+    pub fn holds_next(&self, lane_id: ReplicaId, id: CarId) -> bool {
+        self.next_car(lane_id).is_some_and(|(next, _)| next == id)
+    }
+
+    /// Restores an acknowledgement from the journal: the car was written before it was given.
+    pub fn force_acked(&mut self, lane_id: ReplicaId, id: CarId) {
+        let Some(lane) = self.lanes.get_mut(lane_id.index()) else {
+            return;
+        };
+        if let Some(car) = lane.cars.get(&id) {
+            lane.acked = CutEntry {
+                index: car.index,
+                car: id,
+            };
+            lane.chain.insert(car.index, id);
+        }
+    }
+
+    /// Every car that is kept, lane by lane in order of index.
+    pub fn live_cars(&self) -> Vec<Arc<Car>> {
+        let ids = self.lanes.iter().map(|lane| {
+            lane.chain
+                .values()
+                .filter_map(|id| lane.cars.get(id).cloned())
+        });
+        ids.flatten().collect()
+    }
+
+    // ---- certificates -----------------------------------------------------------------------
+
+    /// Keeps a certificate if it is newer than what is known. A verified one is never displaced by an
+    /// unverified one: its owner could otherwise push out what a leader may use.
+    pub fn note_cert(&mut self, cert: CarCert, verified: bool) -> bool {
+        let lane = cert.lane;
+        let Some(slot) = self.lanes.get_mut(lane.index()).map(|l| &mut l.cert) else {
+            return false;
+        };
+        let newer = slot.as_ref().is_none_or(|(known, known_verified)| {
+            cert.index > known.index || (verified && !known_verified && cert.index == known.index)
+        });
+        if !newer {
+            return false;
+        }
+        if verified && lane == self.me {
+            let done = |f: &InFlight| f.car.index <= cert.index;
+            while self.own.in_flight.front().is_some_and(done) {
+                self.own.in_flight.pop_front();
+            }
+        }
+        *slot = Some((cert, verified));
+        true
+    }
+
+    pub fn drop_cert(&mut self, bad: &CarCert) {
+        if let Some(lane) = self.lanes.get_mut(bad.lane.index())
+            && lane.cert.as_ref().is_some_and(|(known, _)| known == bad)
+        {
+            lane.cert = None;
+        }
+    }
+
+    /// True if this replica holds the car and its whole prefix: then it needs nobody's word for it.
+    pub fn holds(&self, cert: &CarCert) -> bool {
+        self.lane(cert.lane)
+            .is_some_and(|lane| lane.chain.get(&cert.index) == Some(&cert.car))
+    }
+
+    // ---- horizon ----------------------------------------------------------------------------
+
+    /// Forgets cars of a lane up to `index`. The end of the acknowledged chain stays.
+    pub fn prune(&mut self, lane_id: ReplicaId, index: u64) {
+        let Some(lane) = self.lanes.get_mut(lane_id.index()) else {
+            return;
+        };
+        let live = lane.by_index.split_off(&(index + 1));
+        for id in std::mem::replace(&mut lane.by_index, live)
+            .into_values()
+            .flatten()
+        {
+            lane.cars.remove(&id);
+        }
+        lane.chain = lane.chain.split_off(&index.min(lane.acked.index));
+    }
+
+    /// A snapshot stands for everything up to `cut`: lanes go on from there.
+    pub fn jump(&mut self, cut: &[CutEntry]) {
+        for (at, entry) in cut.iter().enumerate() {
+            let Some(lane) = self.lanes.get_mut(at) else {
+                return;
+            };
+            if lane.acked.index < entry.index {
+                lane.acked = *entry;
+                lane.chain.insert(entry.index, entry.car);
+            }
+            if at == self.me.index() && self.own.tip.index < entry.index {
+                self.own.tip = *entry;
+            }
+        }
+    }
+}
+
+/// See [`Lanes::missing`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Missing {
+    Nothing,
+    Batches(Vec<BatchDigest>),
+    Cars { from_index: u64, tip: CarId },
+}

@@ -1,0 +1,149 @@
+//! When to give up on a view, and when others have.
+
+use types::{Epoch, ReplicaId, Tc, Timeout, TimeoutClaim, View};
+
+use crate::effect::{Nanos, Timing};
+
+/// Views may take this many times their usual duration before they are given up.
+const SLACK: u64 = 8;
+const BACKOFF_MAX: u32 = 6;
+
+/// Current view, its timer, and everybody's newest timeout.
+#[derive(Debug)]
+pub struct Pacemaker {
+    view: View,
+    pub started_ns: Nanos,
+    deadline_ns: Nanos,
+    backoff: u32,
+    /// Smoothed duration of views that ended in a certificate.
+    usual_ns: Nanos,
+    timeouts: Vec<Option<Timeout>>,
+    /// Certificate for the view before the current one, if that is how it was entered.
+    tc: Option<Tc>,
+    timing: Timing,
+}
+
+impl Pacemaker {
+    pub fn new(epoch: &Epoch, timing: Timing, view: View, now: Nanos) -> Pacemaker {
+        let mut pacemaker = Pacemaker {
+            view,
+            started_ns: now,
+            deadline_ns: now,
+            backoff: 0,
+            usual_ns: 0,
+            timeouts: vec![None; epoch.n],
+            tc: None,
+            timing,
+        };
+        pacemaker.deadline_ns = now + pacemaker.patience_ns();
+        pacemaker
+    }
+
+    pub fn view(&self) -> View {
+        self.view
+    }
+
+    pub fn tc(&self) -> Option<&Tc> {
+        self.tc.as_ref()
+    }
+
+    pub fn deadline_ns(&self) -> Nanos {
+        self.deadline_ns
+    }
+
+    /// The view timeout now in force, in nanoseconds.
+    pub fn patience_ns(&self) -> Nanos {
+        let base = self.timing.view_timeout_ns.max(SLACK * self.usual_ns);
+        (base << self.backoff.min(BACKOFF_MAX)).min(self.timing.view_timeout_max_ns)
+    }
+
+    /// Enters `view` because the one before was certified; false if it is not news.
+    pub fn enter_certified(&mut self, view: View, now: Nanos) -> bool {
+        if view <= self.view {
+            return false;
+        }
+        if view == self.view.next() {
+            let took = now.saturating_sub(self.started_ns);
+            self.usual_ns = (7 * self.usual_ns + took.min(self.timing.view_timeout_ns)) / 8;
+        }
+        self.backoff = self.backoff.saturating_sub(1);
+        self.enter(view, None, now);
+        true
+    }
+
+    /// Enters the view after `tc`'s; false if it is not news.
+    pub fn enter_timed_out(&mut self, tc: Tc, now: Nanos) -> bool {
+        if tc.view.next() <= self.view {
+            return false;
+        }
+        self.backoff = (self.backoff + 1).min(BACKOFF_MAX);
+        self.enter(tc.view.next(), Some(tc), now);
+        true
+    }
+
+    fn enter(&mut self, view: View, tc: Option<Tc>, now: Nanos) {
+        self.view = view;
+        self.tc = tc;
+        self.started_ns = now;
+        self.deadline_ns = now + self.patience_ns();
+    }
+
+    /// The timer fired: say it (again), and wait as long once more.
+    pub fn rearm(&mut self, now: Nanos) {
+        self.deadline_ns = now + self.patience_ns();
+    }
+
+    /// Takes a peer's timeout; only its newest counts. False if it says nothing new.
+    pub fn add(&mut self, timeout: Timeout) -> bool {
+        let Some(slot) = self.timeouts.get_mut(timeout.replica.index()) else {
+            return false;
+        };
+        if slot
+            .as_ref()
+            .is_some_and(|known| known.view >= timeout.view)
+        {
+            return false;
+        }
+        *slot = Some(timeout);
+        true
+    }
+
+    /// A certificate out of the timeouts for `view`, if a quorum gave it up.
+    pub fn certificate(&self, epoch: &Epoch, view: View) -> Option<Tc> {
+        let claims: Vec<TimeoutClaim> = self
+            .timeouts
+            .iter()
+            .flatten()
+            .filter(|t| t.view == view && epoch.members.contains(t.replica))
+            .map(|t| TimeoutClaim {
+                replica: t.replica,
+                high_qc_view: t.high_qc.view,
+                signature: t.signature,
+            })
+            .collect();
+        let tc = Tc {
+            epoch: epoch.id,
+            view,
+            claims,
+        };
+        epoch.is_quorum(tc.signers()).then_some(tc)
+    }
+
+    /// The highest view that more than `f` replicas gave up: at least one of them is correct, so
+    /// joining them is no lie.
+    pub fn given_up_by_some_correct(&self, epoch: &Epoch) -> View {
+        let mut views: Vec<View> = self.timeouts.iter().flatten().map(|t| t.view).collect();
+        views.sort_unstable_by(|a, b| b.cmp(a));
+        views.get(epoch.faults()).copied().unwrap_or_default()
+    }
+
+    /// Whether anybody gave up on `view` (or a later one).
+    pub fn anybody_gave_up(&self, view: View) -> bool {
+        self.timeouts.iter().flatten().any(|t| t.view >= view)
+    }
+
+    /// The newest timeout that `id` sent.
+    pub fn timeout_of(&self, id: ReplicaId) -> Option<&Timeout> {
+        self.timeouts.get(id.index()).and_then(Option::as_ref)
+    }
+}
