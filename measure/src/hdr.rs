@@ -35,7 +35,7 @@ pub enum Phase {
     Warmup,
     /// What the percentiles and the goodput are about.
     Measure,
-    /// Load runs on, so that the end of the measurement is not a drained system.
+    /// After the measured sends: answers are awaited, load may run on.
     Cooldown,
 }
 

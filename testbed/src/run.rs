@@ -1,0 +1,360 @@
+//! One run: clean state, start, readiness, phases and faults, stop, collect, seal.
+//!
+//! Whatever fails, the folder ends up sealed and no process stays behind.
+
+mod cluster;
+mod schedule;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use measure::files::{write_atomic, write_json};
+use measure::{
+    EventKind, EventLog, FaultAction, Fingerprint, RunFolder, RunRecord, WallAnchor, folder,
+    monotonic_ns,
+};
+
+use crate::campaign::Options;
+use crate::config::{self, NodePaths};
+use crate::error::TestbedError;
+use crate::provider::{Addresses, ProcessPlan, Provider, Signal};
+use crate::ready::is_ready;
+use crate::spec::{Point, Spec};
+use cluster::{Cluster, Member};
+use schedule::{Action, Schedule};
+
+/// Keys are made within this time.
+const KEYGEN_WITHIN: Duration = Duration::from_secs(60);
+/// Time for generators to connect before the first intended send.
+const LOAD_LEAD: Duration = Duration::from_millis(1_000);
+/// Further time for them per replica.
+const LOAD_LEAD_PER_REPLICA: Duration = Duration::from_millis(10);
+/// A generator that is not done this long after its schedule has hung.
+const LOAD_OVERDUE: Duration = Duration::from_secs(20);
+/// How often processes and the interrupt flag are looked at.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// Keys and journals; not part of the record.
+const SCRATCH: &str = "scratch";
+/// The public committee file, part of the record.
+const COMMITTEE: &str = "committee.toml";
+
+/// One run on its way.
+pub(crate) struct Run<'a> {
+    spec: &'a Spec,
+    point: &'a Point,
+    options: &'a Options,
+    provider: &'a mut dyn Provider,
+    folder: RunFolder,
+    events: EventLog,
+    cluster: Cluster,
+}
+
+impl<'a> Run<'a> {
+    /// Creates the folder and writes what is known before the start.
+    pub(crate) fn begin(
+        spec: &'a Spec,
+        point: &'a Point,
+        options: &'a Options,
+        provider: &'a mut dyn Provider,
+        root: &Path,
+    ) -> Result<Self, TestbedError> {
+        let folder = RunFolder::create(root)?;
+        let record = record(spec, point, options, provider.name());
+        write_json(&folder.path(folder::RUN), &record)?;
+        let resolved = spec.resolved_toml();
+        write_atomic(&folder.path(folder::SPEC), resolved.as_bytes())?;
+        write_json(&folder.path(folder::FINGERPRINT), &Fingerprint::collect())?;
+        let events = EventLog::open(&folder.path(folder::EVENTS))?;
+        Ok(Self {
+            spec,
+            point,
+            options,
+            provider,
+            folder,
+            events,
+            cluster: Cluster::default(),
+        })
+    }
+
+    /// Runs the point and seals the folder. A failure of the system under test is part of the
+    /// record, not an error; errors are those of the record itself.
+    pub(crate) fn execute(mut self) -> Result<(), TestbedError> {
+        if let Err(error) = self.drive() {
+            let reason = error.to_string();
+            self.events.record(EventKind::HarnessFailure { reason })?;
+        }
+        self.tell("stopping");
+        self.cluster
+            .stop_all(&mut self.events, self.options.stop_within)?;
+        let scratch = self.folder.path(SCRATCH);
+        if !self.options.keep_scratch && scratch.exists() {
+            fs::remove_dir_all(&scratch).map_err(io("remove", &scratch))?;
+        }
+        self.folder.seal()?;
+        Ok(())
+    }
+
+    fn drive(&mut self) -> Result<(), TestbedError> {
+        self.tell("keys");
+        let addresses = self.provider.addresses(self.point.replicas)?;
+        self.generate_keys(&addresses)?;
+        self.tell("starting replicas");
+        for (index, addresses) in addresses.iter().enumerate() {
+            self.start_replica(index as u32, addresses)?;
+        }
+        if !self.await_ready(&addresses)? {
+            return self.interrupted();
+        }
+        self.events.record(EventKind::Ready)?;
+        let lead = LOAD_LEAD + LOAD_LEAD_PER_REPLICA * self.point.replicas;
+        let start_ns = monotonic_ns() + lead.as_nanos() as u64;
+        for index in 0..self.spec.load.generators {
+            self.start_load(index, start_ns)?;
+        }
+        self.follow(Schedule::new(&self.spec.load, &self.point.faults, start_ns))
+    }
+
+    /// `reforge keygen`, then the public part is copied into the record.
+    fn generate_keys(&mut self, addresses: &[Addresses]) -> Result<(), TestbedError> {
+        let scratch = self.folder.path(SCRATCH);
+        fs::create_dir_all(&scratch).map_err(io("create", &scratch))?;
+        let join = |part: fn(&Addresses) -> &str| {
+            let all: Vec<&str> = addresses.iter().map(part).collect();
+            all.join(",")
+        };
+        let log = self.folder.path("keygen.log");
+        let arguments = [
+            ("--replicas", self.point.replicas.to_string()),
+            ("--scheme", self.point.scheme.name().into()),
+            ("--rule", self.point.rule.name().into()),
+            ("--out", scratch.to_string_lossy().into_owned()),
+            ("--addresses", join(|a| a.peer.as_str())),
+            ("--client-addresses", join(|a| a.client.as_str())),
+        ];
+        let mut plan = self.plan("keygen", log.clone());
+        plan.arguments.push("keygen".into());
+        for (flag, value) in arguments {
+            plan.arguments.extend([flag.to_owned(), value]);
+        }
+        let mut keygen = self.provider.start(&plan)?;
+        let exit = keygen.wait_until(Instant::now() + KEYGEN_WITHIN)?;
+        if !exit.is_some_and(|exit| exit.is_success()) {
+            return Err(TestbedError::Setup(format!(
+                "keygen: expected exit code 0 within {KEYGEN_WITHIN:?}, found {exit:?}; it said:\n{}",
+                tail(&log)
+            )));
+        }
+        let (made, kept) = (scratch.join(COMMITTEE), self.folder.path(COMMITTEE));
+        fs::copy(&made, &kept).map_err(io("copy the committee file", &made))?;
+        Ok(())
+    }
+
+    fn start_replica(&mut self, index: u32, addresses: &Addresses) -> Result<(), TestbedError> {
+        let part = self.folder.replica(index);
+        let data = self.folder.path(SCRATCH).join(format!("data-{index}"));
+        for dir in [&part, &data] {
+            fs::create_dir_all(dir).map_err(io("create", dir))?;
+        }
+        let keys = format!("keys/replica-{index}.toml");
+        let paths = NodePaths {
+            committee: &self.folder.path(COMMITTEE),
+            keys: &self.folder.path(SCRATCH).join(keys),
+            data: &data,
+            report: &part,
+        };
+        let text = config::node(self.spec, self.point, addresses, &paths);
+        self.start_member("node", &format!("replica-{index}"), &part, &text)
+    }
+
+    fn start_load(&mut self, index: u32, start_ns: u64) -> Result<(), TestbedError> {
+        let part = self.folder.load(index);
+        fs::create_dir_all(&part).map_err(io("create", &part))?;
+        let committee = self.folder.path(COMMITTEE);
+        let text = config::load(self.spec, self.point, index, &committee, &part, start_ns);
+        self.start_member("load", &format!("load-{index}"), &part, &text)
+    }
+
+    fn start_member(
+        &mut self,
+        command: &str,
+        name: &str,
+        part: &Path,
+        config: &str,
+    ) -> Result<(), TestbedError> {
+        let path = part.join(folder::CONFIG);
+        write_atomic(&path, config.as_bytes())?;
+        let mut plan = self.plan(name, part.join(folder::STDERR));
+        plan.arguments = vec![
+            command.to_owned(),
+            "--config".to_owned(),
+            path.to_string_lossy().into_owned(),
+        ];
+        let member = Member::start(plan, self.provider, &mut self.events)?;
+        self.cluster.add(member);
+        Ok(())
+    }
+
+    fn plan(&self, name: &str, log: PathBuf) -> ProcessPlan {
+        ProcessPlan {
+            name: name.to_owned(),
+            executable: self.options.executable.clone(),
+            arguments: Vec::new(),
+            log,
+        }
+    }
+
+    /// False when the user interrupted the wait.
+    fn await_ready(&mut self, addresses: &[Addresses]) -> Result<bool, TestbedError> {
+        self.tell("waiting for replicas");
+        let within = Duration::from_secs(20 + u64::from(self.point.replicas));
+        let deadline = Instant::now() + within;
+        for (index, addresses) in addresses.iter().enumerate() {
+            while !is_ready(&addresses.metrics) {
+                if self.options.interrupt.is_raised() {
+                    return Ok(false);
+                }
+                let log = self.folder.replica(index as u32).join(folder::STDERR);
+                if let Some(exit) = self.cluster.replica(index as u32).poll(&mut self.events)? {
+                    return Err(TestbedError::Setup(format!(
+                        "replica {index} ended before it was ready ({exit:?}); it said:\n{}",
+                        tail(&log)
+                    )));
+                }
+                if Instant::now() >= deadline {
+                    return Err(TestbedError::Setup(format!(
+                        "replica {index}: expected 200 from http://{}/healthz within {within:?}; \
+                         it said:\n{}",
+                        addresses.metrics,
+                        tail(&log)
+                    )));
+                }
+                std::thread::sleep(POLL_INTERVAL);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Phases and faults at their times, until the generators have ended.
+    fn follow(&mut self, mut schedule: Schedule) -> Result<(), TestbedError> {
+        let overdue_ns = schedule.end_ns() + LOAD_OVERDUE.as_nanos() as u64;
+        loop {
+            if self.options.interrupt.is_raised() {
+                return self.interrupted();
+            }
+            while let Some(action) = schedule.due(monotonic_ns()) {
+                self.act(action)?;
+            }
+            self.cluster.poll_replicas(&mut self.events)?;
+            match self.cluster.poll_loads(&mut self.events)? {
+                None => {}
+                Some(true) => return Ok(()),
+                Some(false) => {
+                    return Err(TestbedError::Setup(format!(
+                        "a generator failed; it said:\n{}",
+                        tail(&self.folder.load(0).join(folder::STDERR))
+                    )));
+                }
+            }
+            let now_ns = monotonic_ns();
+            if now_ns > overdue_ns {
+                return Err(TestbedError::Setup(format!(
+                    "expected every generator to end within {LOAD_OVERDUE:?} after its schedule"
+                )));
+            }
+            let next = schedule
+                .next_ns()
+                .map_or(POLL_INTERVAL, |at| {
+                    Duration::from_nanos(at.saturating_sub(now_ns))
+                })
+                .min(POLL_INTERVAL);
+            std::thread::sleep(next);
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Result<(), TestbedError> {
+        match action {
+            Action::Phase(phase) => {
+                self.tell(phase.name());
+                self.events.record(EventKind::Phase { phase })?;
+            }
+            Action::Fault(fault) => {
+                let member = self.cluster.replica(fault.replica);
+                match fault.action {
+                    FaultAction::Crash => member.crash()?,
+                    FaultAction::Pause => member.signal(Signal::Stop)?,
+                    FaultAction::Resume => member.signal(Signal::Continue)?,
+                    FaultAction::Restart => {
+                        member.restart(self.provider, &mut self.events)?;
+                    }
+                }
+                self.events.record(EventKind::Fault {
+                    replica: fault.replica,
+                    action: fault.action,
+                    planned_s: fault.at_s,
+                })?;
+                member.poll(&mut self.events)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn interrupted(&mut self) -> Result<(), TestbedError> {
+        self.events.record(EventKind::Interrupted)?;
+        Ok(())
+    }
+
+    fn tell(&self, step: &str) {
+        let index = self.point.index as usize;
+        self.options.progress.step(index, &self.point.name, step);
+    }
+}
+
+fn record(spec: &Spec, point: &Point, options: &Options, provider: &str) -> RunRecord {
+    RunRecord {
+        schema: measure::SCHEMA_VERSION,
+        experiment: spec.name.clone(),
+        spec_hash: spec.hash(),
+        index: point.index,
+        name: point.name.clone(),
+        repetition: point.repetition,
+        provider: provider.to_owned(),
+        replicas: point.replicas,
+        generators: spec.load.generators,
+        rule: point.rule.name().into(),
+        scheme: point.scheme.name().into(),
+        durability: point.durability.name().into(),
+        backend: point.backend.name().into(),
+        encryption: point.encryption,
+        auth: point.auth.name().into(),
+        app: point.app.name().into(),
+        rate_tps: point.rate_tps,
+        size_bytes: point.size_bytes,
+        warmup_s: spec.load.warmup_s,
+        duration_s: spec.load.duration_s,
+        cooldown_s: spec.load.cooldown_s,
+        seed: point.seed,
+        faults: point.faults.clone(),
+        thresholds: point.thresholds,
+        begun: WallAnchor::now(),
+        command: options.command.clone(),
+    }
+}
+
+/// The last lines of a log, for an error message.
+fn tail(path: &Path) -> String {
+    const LINES_MAX: usize = 12;
+    let bytes = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES_MAX)..].join("\n")
+}
+
+pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> TestbedError {
+    let path = path.to_path_buf();
+    move |source| TestbedError::Io {
+        action,
+        path,
+        source,
+    }
+}

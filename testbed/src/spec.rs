@@ -1,0 +1,252 @@
+//! The experiment spec: sweeps are data, unknown keys and contradictions are errors with a line.
+//!
+//! Axes given as lists multiply. `[[sweep]]` tables replace axes, faults or thresholds of the
+//! base, so that one spec can hold unlike groups of points. The resolved spec (every default
+//! written out) has a hash, and is what a run folder keeps.
+
+mod axes;
+mod check;
+mod overrides;
+mod points;
+
+use std::path::Path;
+
+use measure::{PlannedFault, Thresholds};
+use serde::{Deserialize, Serialize};
+
+pub use axes::{App, Auth, AxisLists, Backend, Durability, OneOrMany, Rule, Scheme};
+pub use points::Point;
+
+use crate::error::TestbedError;
+
+/// A whole experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Short name, used for folders: letters, digits, `-` and `_`.
+    pub name: String,
+    /// Seed of schedules and payloads; runs derive their own from it.
+    #[serde(default = "one")]
+    pub seed: u64,
+    /// How often every point is run; every second round goes backwards, against drift.
+    #[serde(default = "one_u32")]
+    pub repetitions: u32,
+    /// Where processes run.
+    #[serde(default)]
+    pub provider: ProviderKind,
+    /// The axes of the base.
+    #[serde(default)]
+    pub axes: AxisLists,
+    /// The load, apart from its axes.
+    #[serde(default)]
+    pub load: LoadSpec,
+    /// Timers of the replicas.
+    #[serde(default)]
+    pub timing: TimingSpec,
+    /// Further keys of every replica's configuration, passed on as they are.
+    #[serde(default)]
+    pub node: toml::Table,
+    /// Further keys of every generator's configuration, passed on as they are.
+    #[serde(default)]
+    pub generator: toml::Table,
+    /// Bounds of the base.
+    #[serde(default)]
+    pub thresholds: Thresholds,
+    /// Faults of the base.
+    #[serde(default)]
+    pub faults: Vec<PlannedFault>,
+    /// Groups of points; without any, the base is the only one.
+    #[serde(default)]
+    pub sweep: Vec<Sweep>,
+}
+
+/// Where processes run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProviderKind {
+    /// Processes on loopback.
+    #[default]
+    Local,
+}
+
+/// A group of points which differs from the base in what it names.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    /// Short name, part of its runs' names.
+    pub name: String,
+    /// Axes that replace the base's.
+    #[serde(default)]
+    pub axes: AxisLists,
+    /// Bounds that replace the base's, all of them.
+    pub thresholds: Option<Thresholds>,
+    /// Faults that replace the base's.
+    pub faults: Option<Vec<PlannedFault>>,
+}
+
+/// The load, apart from rate and size, which are axes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoadSpec {
+    /// Distribution of the intended send times.
+    pub arrival: Arrival,
+    /// Length of the measured phase in seconds.
+    pub duration_s: f64,
+    /// Length of the warm-up in seconds.
+    pub warmup_s: f64,
+    /// Longest wait for answers after the last send, in seconds.
+    pub cooldown_s: f64,
+    /// Number of generators; they share the rate.
+    pub generators: u32,
+    /// Connections per generator; absent: one per replica.
+    pub connections: Option<u32>,
+    /// Client sessions per connection.
+    pub sessions: u32,
+    /// What the transactions do.
+    pub workload: Workload,
+    /// Size of the key space.
+    pub keys: u64,
+    /// One unchecked reply counts as finished; named in the result.
+    pub trust_unchecked: bool,
+}
+
+impl Default for LoadSpec {
+    fn default() -> Self {
+        Self {
+            arrival: Arrival::Poisson,
+            duration_s: 20.0,
+            warmup_s: 3.0,
+            cooldown_s: 1.0,
+            generators: 1,
+            connections: None,
+            sessions: 64,
+            workload: Workload::Put,
+            keys: 100_000,
+            trust_unchecked: false,
+        }
+    }
+}
+
+axes::named! {
+    /// Distribution of the intended send times.
+    Arrival { Poisson = "poisson", Constant = "constant" }
+}
+axes::named! {
+    /// What the transactions do.
+    Workload { Put = "put", Transfer = "transfer", Mix = "mix" }
+}
+
+/// Timers of the replicas.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimingSpec {
+    /// First view timeout in milliseconds.
+    pub view_timeout_ms: u64,
+}
+
+impl Default for TimingSpec {
+    fn default() -> Self {
+        Self {
+            view_timeout_ms: 500,
+        }
+    }
+}
+
+impl Spec {
+    /// Reads, overrides, checks and resolves a spec.
+    ///
+    /// # Errors
+    /// [`TestbedError`] naming the file, the line where there is one, and the key.
+    pub fn from_toml(text: &str, origin: &str, overrides: &[String]) -> Result<Self, TestbedError> {
+        let syntax = |e: toml::de::Error| TestbedError::SpecSyntax {
+            origin: origin.to_owned(),
+            message: e.to_string(),
+        };
+        // The plain text first: only its errors carry lines.
+        let plain: Self = toml::from_str(text).map_err(syntax)?;
+        let mut spec = if overrides.is_empty() {
+            plain
+        } else {
+            let table = overrides::apply(text, overrides).map_err(|e| e.in_file(origin))?;
+            Self::deserialize(table).map_err(|e| TestbedError::Override {
+                argument: overrides.join(" --set "),
+                message: e.to_string().trim_end().to_owned(),
+            })?
+        };
+        spec.resolve();
+        check::check(&spec, text, origin)?;
+        Ok(spec)
+    }
+
+    /// [`Self::from_toml`] of a file.
+    ///
+    /// # Errors
+    /// As [`Self::from_toml`], and [`TestbedError::Io`].
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self, TestbedError> {
+        let text = std::fs::read_to_string(path).map_err(|source| TestbedError::Io {
+            action: "read the spec",
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Self::from_toml(&text, &path.display().to_string(), overrides)
+    }
+
+    /// The resolved spec as TOML; reading it back gives the same spec and the same hash.
+    #[must_use]
+    pub fn resolved_toml(&self) -> String {
+        toml::to_string(self).expect("checked specs hold only what TOML can say")
+    }
+
+    /// blake3 of the resolved spec, hex.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        blake3::hash(self.resolved_toml().as_bytes())
+            .to_hex()
+            .to_string()
+    }
+
+    /// All runs in their order.
+    #[must_use]
+    pub fn points(&self) -> Vec<Point> {
+        points::expand(self)
+    }
+
+    /// Writes every default out.
+    fn resolve(&mut self) {
+        self.axes.fill_from(&AxisLists::defaults());
+        if self.sweep.is_empty() {
+            self.sweep.push(Sweep {
+                name: "base".into(),
+                ..Sweep::default()
+            });
+        }
+        for sweep in &mut self.sweep {
+            sweep.axes.fill_from(&self.axes);
+            sweep.thresholds.get_or_insert(self.thresholds);
+            sweep.faults.get_or_insert_with(|| self.faults.clone());
+        }
+    }
+}
+
+/// The embedded spec of `reforge quick`.
+///
+/// # Errors
+/// [`TestbedError`] when an override does not fit.
+pub fn quick_spec(overrides: &[String]) -> Result<Spec, TestbedError> {
+    Spec::from_toml(
+        include_str!("../../specs/quick.toml"),
+        "specs/quick.toml (embedded)",
+        overrides,
+    )
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn one_u32() -> u32 {
+    1
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,308 @@
+//! Contradictions in a resolved spec, each with its key and, where the text has it, its line.
+
+use std::collections::BTreeMap;
+
+use measure::{FaultAction, PlannedFault, Thresholds};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::axes::{AxisLists, Durability, OneOrMany};
+use super::{LoadSpec, Spec, Sweep};
+use crate::config::{LOAD_KEYS, NODE_KEYS};
+use crate::error::TestbedError;
+
+/// Replicas of one committee; the protocol's signer sets end there too.
+const REPLICAS_MAX: u32 = 128;
+/// Bounds of one transaction, as loadgen and the protocol have them.
+const SIZE_BYTES_MIN: u32 = 64;
+const SIZE_BYTES_MAX: u32 = 256 * 1024;
+const RATE_TPS_MIN: f64 = 0.1;
+const RATE_TPS_MAX: f64 = 1e8;
+const SECONDS_MAX: f64 = 86_400.0;
+const RUNS_MAX: usize = 10_000;
+
+/// A key and what is wrong with it.
+type Contradiction = (String, String);
+
+pub(super) fn check(spec: &Spec, text: &str, origin: &str) -> Result<(), TestbedError> {
+    find(spec).map_err(|(key, message)| TestbedError::SpecContradiction {
+        origin: origin.to_owned(),
+        line: line_of(text, &key),
+        key,
+        message,
+    })
+}
+
+fn find(spec: &Spec) -> Result<(), Contradiction> {
+    name("name", &spec.name)?;
+    require(spec.seed <= i64::MAX as u64, "seed", || {
+        "expected at most 2^63 - 1, the largest integer of TOML".into()
+    })?;
+    require(
+        (1..=1000).contains(&spec.repetitions),
+        "repetitions",
+        || format!("expected 1 to 1000, found {}", spec.repetitions),
+    )?;
+    load(&spec.load)?;
+    require(
+        (1..=600_000).contains(&spec.timing.view_timeout_ms),
+        "timing.view_timeout_ms",
+        || {
+            format!(
+                "expected 1 to 600000, found {}",
+                spec.timing.view_timeout_ms
+            )
+        },
+    )?;
+    own_keys("node", &spec.node, NODE_KEYS)?;
+    own_keys("generator", &spec.generator, LOAD_KEYS)?;
+    let mut names = BTreeMap::new();
+    for (index, sweep) in spec.sweep.iter().enumerate() {
+        let key = |rest: &str| format!("sweep.{index}.{rest}");
+        name(&key("name"), &sweep.name)?;
+        require(
+            names.insert(sweep.name.as_str(), index).is_none(),
+            &key("name"),
+            || format!("expected different names, found {:?} twice", sweep.name),
+        )?;
+        axes(&key("axes"), &sweep.axes)?;
+        thresholds(&key("thresholds"), sweep.thresholds.unwrap_or_default())?;
+        faults(&key("faults"), sweep, &spec.load)?;
+    }
+    let runs = spec.points().len();
+    require(runs <= RUNS_MAX, "axes", || {
+        format!("expected at most {RUNS_MAX} runs, found {runs}; split the spec")
+    })
+}
+
+fn name(key: &str, name: &str) -> Result<(), Contradiction> {
+    let fits = (1..=48).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    require(fits, key, || {
+        format!("expected 1 to 48 letters, digits, `-` or `_`, found {name:?}")
+    })
+}
+
+/// Two places must not say the same thing: what an axis or the load decides is not free.
+fn own_keys(section: &str, table: &toml::Table, reserved: &[&str]) -> Result<(), Contradiction> {
+    for key in reserved {
+        let mut parts = key.split('.');
+        let first = parts.next().and_then(|part| table.get(part));
+        let found = parts.fold(first, |value, part| value?.get(part));
+        require(found.is_none(), &format!("{section}.{key}"), || {
+            "is decided by the axes, the load or the placement; set it there".into()
+        })?;
+    }
+    Ok(())
+}
+
+fn load(load: &LoadSpec) -> Result<(), Contradiction> {
+    let seconds = |key: &str, value: f64, least: f64| {
+        require((least..=SECONDS_MAX).contains(&value), key, || {
+            format!("expected {least} to {SECONDS_MAX} seconds, found {value}")
+        })
+    };
+    seconds("load.duration_s", load.duration_s, 0.1)?;
+    seconds("load.warmup_s", load.warmup_s, 0.0)?;
+    seconds("load.cooldown_s", load.cooldown_s, 0.0)?;
+    let count = |key: &str, value: u64, most: u64| {
+        require((1..=most).contains(&value), key, || {
+            format!("expected 1 to {most}, found {value}")
+        })
+    };
+    count("load.generators", load.generators.into(), 64)?;
+    count(
+        "load.connections",
+        load.connections.unwrap_or(1).into(),
+        1024,
+    )?;
+    count("load.sessions", load.sessions.into(), 4096)?;
+    count("load.keys", load.keys, 1 << 32)
+}
+
+fn axes(key: &str, axes: &AxisLists) -> Result<(), Contradiction> {
+    let key = |axis: &str| format!("{key}.{axis}");
+    list(&key("rule"), &axes.rule, |_| Ok(()))?;
+    list(&key("scheme"), &axes.scheme, |_| Ok(()))?;
+    list(&key("durability"), &axes.durability, |_| Ok(()))?;
+    list(&key("backend"), &axes.backend, |_| Ok(()))?;
+    list(&key("encryption"), &axes.encryption, |_| Ok(()))?;
+    list(&key("auth"), &axes.auth, |_| Ok(()))?;
+    list(&key("app"), &axes.app, |_| Ok(()))?;
+    list(&key("replicas"), &axes.replicas, |&n| {
+        within((1..=REPLICAS_MAX).contains(&n), "1 to 128 replicas", n)
+    })?;
+    list(&key("rate_tps"), &axes.rate_tps, |&rate| {
+        let fits = (RATE_TPS_MIN..=RATE_TPS_MAX).contains(&rate);
+        within(fits, "0.1 to 1e8 transactions per second", rate)
+    })?;
+    list(&key("size_bytes"), &axes.size_bytes, |&size| {
+        let fits = (SIZE_BYTES_MIN..=SIZE_BYTES_MAX).contains(&size);
+        within(fits, "64 to 262144 bytes", size)
+    })
+}
+
+fn within(fits: bool, expected: &str, found: impl std::fmt::Display) -> Result<(), String> {
+    fits.then_some(())
+        .ok_or_else(|| format!("expected {expected}, found {found}"))
+}
+
+fn list<T: PartialEq + std::fmt::Debug>(
+    key: &str,
+    values: &Option<OneOrMany<T>>,
+    each: impl Fn(&T) -> Result<(), String>,
+) -> Result<(), Contradiction> {
+    let values = values.as_ref().map_or(&[][..], |values| &values.0);
+    require(!values.is_empty(), key, || {
+        "expected at least one value, found an empty list".into()
+    })?;
+    for (index, value) in values.iter().enumerate() {
+        each(value).map_err(|message| (key.to_owned(), message))?;
+        require(!values[..index].contains(value), key, || {
+            format!("found {value:?} twice; use `repetitions` to repeat points")
+        })?;
+    }
+    Ok(())
+}
+
+fn thresholds(key: &str, thresholds: Thresholds) -> Result<(), Contradiction> {
+    if let Some(goodput) = thresholds.goodput_min {
+        require((0.0..=1.0).contains(&goodput), key, || {
+            format!("expected goodput_min from 0 to 1, found {goodput}")
+        })?;
+    }
+    for bound_ms in [thresholds.p50_ms_max, thresholds.p99_ms_max]
+        .into_iter()
+        .flatten()
+    {
+        require(bound_ms > 0.0 && bound_ms.is_finite(), key, || {
+            format!("expected a positive bound in ms, found {bound_ms}")
+        })?;
+    }
+    if let (Some(p50), Some(p99)) = (thresholds.p50_ms_max, thresholds.p99_ms_max) {
+        require(p50 <= p99, key, || {
+            format!("p50_ms_max = {p50} is above p99_ms_max = {p99}; no run can tell them apart")
+        })?;
+    }
+    Ok(())
+}
+
+/// What a replica is, as the plan goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Running,
+    Paused,
+    Down,
+}
+
+fn faults(key: &str, sweep: &Sweep, load: &LoadSpec) -> Result<(), Contradiction> {
+    let mut plan: Vec<PlannedFault> = sweep.faults.clone().unwrap_or_default();
+    plan.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+    let smallest = smallest(&sweep.axes.replicas);
+    let memory = sweep
+        .axes
+        .durability
+        .as_ref()
+        .is_some_and(|list| list.0.contains(&Durability::Memory));
+    let latest_s = load.duration_s;
+    let mut states: BTreeMap<u32, State> = BTreeMap::new();
+    for fault in &plan {
+        let PlannedFault {
+            at_s,
+            action,
+            replica,
+        } = *fault;
+        require(replica < smallest, key, || {
+            format!("replica {replica} does not exist in a committee of {smallest}")
+        })?;
+        require(at_s >= -load.warmup_s && at_s <= latest_s, key, || {
+            format!(
+                "at_s = {at_s} is outside the load, which lasts from {} s to {latest_s} s",
+                -load.warmup_s
+            )
+        })?;
+        let state = states.entry(replica).or_insert(State::Running);
+        *state = match (action, *state) {
+            (FaultAction::Crash, State::Running | State::Paused) => State::Down,
+            (FaultAction::Restart, State::Down) => State::Running,
+            (FaultAction::Pause, State::Running) => State::Paused,
+            (FaultAction::Resume, State::Paused) => State::Running,
+            (action, state) => {
+                return Err((
+                    key.to_owned(),
+                    format!("{action:?} of replica {replica} at {at_s} s: it is {state:?} then"),
+                ));
+            }
+        };
+        require(!(action == FaultAction::Restart && memory), key, || {
+            "a restart needs durability = \"strict\": in memory mode a replica forgets its votes \
+             and would not be correct any more"
+                .into()
+        })?;
+    }
+    Ok(())
+}
+
+fn smallest(replicas: &Option<OneOrMany<u32>>) -> u32 {
+    replicas
+        .as_ref()
+        .and_then(|list| list.0.iter().min().copied())
+        .unwrap_or(0)
+}
+
+fn require(holds: bool, key: &str, message: impl FnOnce() -> String) -> Result<(), Contradiction> {
+    if holds {
+        Ok(())
+    } else {
+        Err((key.to_owned(), message()))
+    }
+}
+
+/// Line of the longest part of a dotted path that stands in the text. A sweep inherits from the
+/// base, so that `sweep.0.axes.rule` may have its line at `axes.rule`.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let table = DeTable::parse(text).ok()?;
+    let parts: Vec<&str> = key.split('.').collect();
+    let own = descend(table.get_ref(), &parts);
+    let inherited = (parts[0] == "sweep" && parts.len() > 2)
+        .then(|| descend(table.get_ref(), &parts[2..]))
+        .flatten();
+    let (_, offset) = match (own, inherited) {
+        (Some(own), Some(inherited)) if inherited.0 + 2 > own.0 => inherited,
+        (own, inherited) => own.or(inherited)?,
+    };
+    Some(text[..offset].matches('\n').count() + 1)
+}
+
+/// How many parts of the path were found, and where the last of them begins.
+fn descend(table: &DeTable<'_>, parts: &[&str]) -> Option<(usize, usize)> {
+    let (first, rest) = parts.split_first()?;
+    let (key, value) = table
+        .iter()
+        .find(|(key, _)| key.get_ref().as_ref() == *first)?;
+    let here = (1, key.span().start);
+    Some(
+        descend_value(value, rest)
+            .map(|(depth, offset)| (depth + 1, offset))
+            .unwrap_or(here),
+    )
+}
+
+fn descend_value(value: &Spanned<DeValue<'_>>, parts: &[&str]) -> Option<(usize, usize)> {
+    match value.get_ref() {
+        DeValue::Table(table) => descend(table, parts),
+        DeValue::Array(list) => {
+            let (first, rest) = parts.split_first()?;
+            let item = list.get(first.parse::<usize>().ok()?)?;
+            let here = (1, item.span().start);
+            Some(
+                descend_value(item, rest)
+                    .map(|(depth, offset)| (depth + 1, offset))
+                    .unwrap_or(here),
+            )
+        }
+        _ => None,
+    }
+}

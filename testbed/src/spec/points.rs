@@ -1,0 +1,132 @@
+//! From lists to points: the product of the axes of every sweep, in an order against drift.
+
+use measure::{PlannedFault, Thresholds};
+
+use super::axes::{App, Auth, Backend, Durability, OneOrMany, Rule, Scheme};
+use super::{Spec, Sweep};
+
+/// One run to be made: every axis has one value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// Place in the campaign's order.
+    pub index: u32,
+    /// Name of its run folder, unique in the campaign.
+    pub name: String,
+    /// Repetition of the same point, from 0.
+    pub repetition: u32,
+    /// Committee size.
+    pub replicas: u32,
+    /// Commit rule.
+    pub rule: Rule,
+    /// Signature scheme.
+    pub scheme: Scheme,
+    /// Durability.
+    pub durability: Durability,
+    /// Transport.
+    pub backend: Backend,
+    /// Encryption between replicas.
+    pub encryption: bool,
+    /// Client authentication.
+    pub auth: Auth,
+    /// Application.
+    pub app: App,
+    /// Offered rate of all generators together, transactions per second.
+    pub rate_tps: f64,
+    /// Payload size in bytes.
+    pub size_bytes: u32,
+    /// Seed of this run; the same for the same repetition, so that points are comparable.
+    pub seed: u64,
+    /// Faults, sorted by time.
+    pub faults: Vec<PlannedFault>,
+    /// Bounds.
+    pub thresholds: Thresholds,
+}
+
+/// All points of all sweeps, once per repetition; every second round runs backwards (ABBA).
+pub(super) fn expand(spec: &Spec) -> Vec<Point> {
+    let mut round: Vec<Point> = spec.sweep.iter().flat_map(product).collect();
+    let mut all = Vec::with_capacity(round.len() * spec.repetitions as usize);
+    for repetition in 0..spec.repetitions {
+        for point in &round {
+            let mut point = point.clone();
+            point.index = all.len() as u32;
+            point.repetition = repetition;
+            point.seed = spec.seed.wrapping_add(u64::from(repetition));
+            point.name = format!("{:03}-{}-r{repetition}", point.index, point.name);
+            all.push(point);
+        }
+        round.reverse();
+    }
+    all
+}
+
+fn product(sweep: &Sweep) -> Vec<Point> {
+    let axes = &sweep.axes;
+    let mut faults = sweep.faults.clone().unwrap_or_default();
+    faults.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+    let start = Point {
+        index: 0,
+        name: String::new(),
+        repetition: 0,
+        replicas: 0,
+        rule: Rule::default(),
+        scheme: Scheme::default(),
+        durability: Durability::default(),
+        backend: Backend::default(),
+        encryption: false,
+        auth: Auth::default(),
+        app: App::default(),
+        rate_tps: 0.0,
+        size_bytes: 0,
+        seed: 0,
+        faults,
+        thresholds: sweep.thresholds.unwrap_or_default(),
+    };
+    let points = vec![start];
+    let points = times(points, &axes.replicas, |p, v| p.replicas = v);
+    let points = times(points, &axes.scheme, |p, v| p.scheme = v);
+    let points = times(points, &axes.durability, |p, v| p.durability = v);
+    let points = times(points, &axes.backend, |p, v| p.backend = v);
+    let points = times(points, &axes.encryption, |p, v| p.encryption = v);
+    let points = times(points, &axes.auth, |p, v| p.auth = v);
+    let points = times(points, &axes.app, |p, v| p.app = v);
+    let points = times(points, &axes.size_bytes, |p, v| p.size_bytes = v);
+    let points = times(points, &axes.rate_tps, |p, v| p.rate_tps = v);
+    let mut points = times(points, &axes.rule, |p, v| p.rule = v);
+    for point in &mut points {
+        point.name = label(&sweep.name, point);
+    }
+    points
+}
+
+fn times<T: Copy>(
+    points: Vec<Point>,
+    values: &Option<OneOrMany<T>>,
+    set: impl Fn(&mut Point, T),
+) -> Vec<Point> {
+    let Some(OneOrMany(values)) = values else {
+        return points;
+    };
+    let mut product = Vec::with_capacity(points.len() * values.len());
+    for point in &points {
+        for &value in values {
+            let mut point = point.clone();
+            set(&mut point, value);
+            product.push(point);
+        }
+    }
+    product
+}
+
+/// The sweep and what most often differs; the index makes the name unique.
+fn label(sweep: &str, point: &Point) -> String {
+    format!(
+        "{sweep}-n{}-{}-{}-{}-{}-{}tps",
+        point.replicas,
+        point.rule.name(),
+        point.scheme.name(),
+        point.durability.name(),
+        point.backend.name(),
+        point.rate_tps.round(),
+    )
+}

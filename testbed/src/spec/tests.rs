@@ -1,0 +1,237 @@
+use measure::FaultAction;
+
+use super::*;
+
+const BASE: &str = "name = \"x\"\n";
+
+fn read(text: &str) -> Result<Spec, String> {
+    Spec::from_toml(text, "x.toml", &[]).map_err(|e| e.to_string())
+}
+
+fn with(overrides: &[&str]) -> Result<Spec, String> {
+    let overrides: Vec<String> = overrides.iter().map(|o| (*o).to_owned()).collect();
+    Spec::from_toml(BASE, "x.toml", &overrides).map_err(|e| e.to_string())
+}
+
+/// The error must name every one of `parts`.
+#[track_caller]
+fn refused(result: Result<Spec, String>, parts: &[&str]) {
+    let error = result.expect_err("the spec was accepted");
+    for part in parts {
+        assert!(error.contains(part), "{part:?} is missing in: {error}");
+    }
+}
+
+#[test]
+fn a_name_is_enough_and_every_default_is_written_out() {
+    let spec = read(BASE).unwrap();
+    let points = spec.points();
+    assert_eq!(points.len(), 1);
+    assert_eq!(points[0].replicas, 4);
+    assert_eq!(points[0].durability, Durability::Strict);
+    let resolved = spec.resolved_toml();
+    for key in ["rate_tps", "view_timeout_ms", "arrival", "two-chain"] {
+        assert!(resolved.contains(key), "{key} is missing in\n{resolved}");
+    }
+}
+
+#[test]
+fn the_resolved_spec_reads_back_with_the_same_hash() {
+    let text = include_str!("../../../specs/strict-n4.toml");
+    let spec = read(text).unwrap();
+    let again = read(&spec.resolved_toml()).unwrap();
+    assert_eq!(again, spec);
+    assert_eq!(again.hash(), spec.hash());
+    assert_ne!(
+        with(&["seed=2"]).unwrap().hash(),
+        read(BASE).unwrap().hash()
+    );
+}
+
+#[test]
+fn every_spec_file_is_valid() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let spec = Spec::load(&path, &[]).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(path.file_stem().unwrap().to_str().unwrap(), spec.name);
+        names.push(spec.name);
+    }
+    assert!(names.len() >= 6, "{names:?}");
+}
+
+#[test]
+fn quick_holds_what_it_promises() {
+    let points = quick_spec(&[]).unwrap().points();
+    for rule in [Rule::TwoChain, Rule::ThreeChain] {
+        let rates: Vec<f64> = points
+            .iter()
+            .filter(|p| p.rule == rule && p.faults.is_empty())
+            .map(|p| p.rate_tps)
+            .collect();
+        assert_eq!(rates, [1000.0, 50_000.0]);
+    }
+    assert!(points.iter().all(|p| p.replicas == 4));
+    assert!(points.iter().any(|p| {
+        p.faults
+            .iter()
+            .any(|fault| fault.action == FaultAction::Crash)
+    }));
+}
+
+#[test]
+fn axes_multiply_and_every_second_round_runs_backwards() {
+    let spec = read(
+        "name = \"x\"\nrepetitions = 2\n\
+         [axes]\nreplicas = [4, 7]\nrule = [\"two-chain\", \"three-chain\"]\n",
+    )
+    .unwrap();
+    let order: Vec<_> = spec
+        .points()
+        .iter()
+        .map(|p| (p.replicas, p.rule.name(), p.repetition))
+        .collect();
+    assert_eq!(
+        order,
+        [
+            (4, "two-chain", 0),
+            (4, "three-chain", 0),
+            (7, "two-chain", 0),
+            (7, "three-chain", 0),
+            (7, "three-chain", 1),
+            (7, "two-chain", 1),
+            (4, "three-chain", 1),
+            (4, "two-chain", 1),
+        ]
+    );
+    let names: std::collections::BTreeSet<_> = spec.points().into_iter().map(|p| p.name).collect();
+    assert_eq!(names.len(), 8);
+}
+
+#[test]
+fn sweeps_replace_what_they_name_and_inherit_the_rest() {
+    let spec = read(
+        "name = \"x\"\nthresholds = { goodput_min = 0.9 }\n\
+         [axes]\nrate_tps = 5\nscheme = \"ed25519\"\n\
+         [[sweep]]\nname = \"a\"\n\
+         [[sweep]]\nname = \"b\"\naxes = { rate_tps = [1, 2] }\nthresholds = {}\n\
+         faults = [{ at_s = 2, action = \"crash\", replica = 0 }, \
+                   { at_s = 1, action = \"crash\", replica = 1 }]\n",
+    )
+    .unwrap();
+    let points = spec.points();
+    let rates: Vec<_> = points.iter().map(|p| p.rate_tps).collect();
+    assert_eq!(rates, [5.0, 1.0, 2.0]);
+    assert!(points.iter().all(|p| p.scheme == Scheme::Ed25519));
+    assert_eq!(points[0].thresholds.goodput_min, Some(0.9));
+    assert_eq!(points[1].thresholds.goodput_min, None);
+    let order: Vec<_> = points[1].faults.iter().map(|f| f.replica).collect();
+    assert_eq!(order, [1, 0], "faults are in the order of their times");
+}
+
+#[test]
+fn syntax_errors_carry_their_line() {
+    refused(
+        read("name = \"x\"\ntypo = 1\n"),
+        &["x.toml", "line 2", "typo"],
+    );
+    refused(
+        read("name = \"x\"\n[axes]\nrule = [\"two-chain\", \"four-chain\"]\n"),
+        &["line 3", "four-chain", "three-chain"],
+    );
+    refused(read("name = \"x\"\n[load]\nkeys = -1\n"), &["line 3"]);
+    refused(
+        read("name = \"x\"\n[[faults]]\nat_s = 1\nwhat = 2\n"),
+        &["what"],
+    );
+    refused(read("seed = 1\n"), &["name"]);
+}
+
+#[test]
+fn contradictions_carry_their_line() {
+    refused(
+        read("name = \"x\"\n\n[axes]\nreplicas = [4, 4]\n"),
+        &["x.toml:4:", "replicas", "twice"],
+    );
+    refused(
+        read("name = \"x\"\n[axes]\nrate_tps = []\n"),
+        &["x.toml:3:", "empty list"],
+    );
+    refused(
+        read("name = \"x\"\n[load]\nsessions = 64\nduration_s = 0\n"),
+        &["x.toml:4:", "load.duration_s"],
+    );
+    refused(
+        read("name = \"x\"\n[thresholds]\np50_ms_max = 9\np99_ms_max = 3\n"),
+        &["x.toml:2:", "p50_ms_max = 9"],
+    );
+    refused(
+        read("name = \"x\"\n[[sweep]]\nname = \"a\"\n[[sweep]]\nname = \"a\"\n"),
+        &["x.toml:5:", "\"a\" twice"],
+    );
+    refused(
+        read("name = \"x\"\n[node]\ndurability = \"memory\"\n"),
+        &["x.toml:3:", "axes"],
+    );
+    refused(read("name = \"../x\"\n"), &["x.toml:1:", "letters"]);
+}
+
+#[test]
+fn fault_plans_must_be_possible() {
+    let plan = |faults: &str| read(&format!("name = \"x\"\nfaults = [{faults}]\n"));
+    let fault = |at_s: f64, action: &str, replica: u32| {
+        format!("{{ at_s = {at_s:?}, action = \"{action}\", replica = {replica} }},")
+    };
+    refused(plan(&fault(1.0, "crash", 4)), &["x.toml:2:", "replica 4"]);
+    refused(plan(&fault(1.0, "restart", 0)), &["Running"]);
+    refused(plan(&fault(99.0, "crash", 0)), &["outside the load"]);
+    refused(plan(&fault(-9.0, "crash", 0)), &["outside the load"]);
+    refused(
+        plan(&(fault(1.0, "crash", 0) + &fault(2.0, "pause", 0))),
+        &["Down"],
+    );
+    let bounce = fault(1.0, "crash", 0) + &fault(2.0, "restart", 0) + &fault(3.0, "pause", 0);
+    plan(&bounce).unwrap();
+    // A replica that forgot its votes is not a correct one.
+    refused(
+        read(&format!(
+            "name = \"x\"\nfaults = [{bounce}]\n[axes]\ndurability = \"memory\"\n"
+        )),
+        &["strict"],
+    );
+}
+
+#[test]
+fn overrides_reach_tables_lists_and_strings() {
+    let spec = with(&[
+        "load.duration_s=5",
+        "axes.rate_tps=[10, 20]",
+        "load.arrival=constant",
+        "axes.encryption=true",
+        "node.lanes.batch_bytes=4096",
+    ])
+    .unwrap();
+    assert_eq!(spec.load.duration_s, 5.0);
+    assert_eq!(spec.load.arrival, Arrival::Constant);
+    assert_eq!(spec.points().len(), 2);
+    assert!(spec.points()[0].encryption);
+    assert_eq!(spec.node["lanes"]["batch_bytes"].as_integer(), Some(4096));
+
+    let quick = quick_spec(&["sweep.1.axes.rate_tps=7".to_owned()]).unwrap();
+    assert!(quick.points().iter().any(|p| p.rate_tps == 7.0));
+}
+
+#[test]
+fn bad_overrides_are_named() {
+    refused(
+        with(&["load.duration_s"]),
+        &["--set load.duration_s", "no `=`"],
+    );
+    refused(with(&["load.durations=5"]), &["--set", "durations"]);
+    refused(with(&["sweep.7.name=a"]), &["sweep"]);
+    refused(with(&["name.x=1"]), &["expected a table", "name"]);
+    refused(with(&["a..b=1"]), &["empty part"]);
+    // A contradiction that no line of the text holds has none.
+    refused(with(&["load.sessions=0"]), &["x.toml: load.sessions"]);
+}
