@@ -5,9 +5,16 @@
 #![allow(unsafe_code)]
 
 mod config;
+mod endpoint;
+mod epoll;
 mod frame;
+mod hub;
+mod keys;
+mod link;
+mod reactor;
 mod reason;
 mod shape;
+mod sock;
 mod stats;
 mod transport;
 mod waker;
@@ -15,7 +22,9 @@ mod waker;
 pub use config::{
     Backend, Limits, Listen, PeerConfig, ReplicaConfig, ServerConfig, TransportConfig,
 };
+pub use endpoint::open;
 pub use frame::{Body, Frame, HEAD_LEN_MAX, Received};
+pub use keys::public_key;
 pub use reason::DownReason;
 pub use shape::Shape;
 pub use stats::{LinkStats, Stats};

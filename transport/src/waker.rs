@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -102,8 +102,8 @@ impl WakeState {
     }
 }
 
-impl AsFd for WakeState {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.eventfd.as_fd()
+impl AsRawFd for WakeState {
+    fn as_raw_fd(&self) -> i32 {
+        self.eventfd.as_raw_fd()
     }
 }
