@@ -1,7 +1,7 @@
 //! Executes ordered blocks: seen-set first, then the application.
 
 use bytes::Bytes;
-use types::batch::{SessionId, groups};
+use types::batch::{SessionId, TxRef, groups};
 use types::client::{Entry, Outcome};
 use types::{BatchDigest, Digest, Height};
 
@@ -9,6 +9,9 @@ use crate::app::{App, AppKind, Application};
 use crate::parts::RestoreError;
 use crate::seen::{Place, Seen, Verdict};
 use crate::snapshot::{Snapshot, restore, state_digest};
+
+/// Transactions that are looked at together before they execute.
+const WINDOW_TXS: usize = 32;
 
 /// One batch of a block, in the order of the cut.
 #[derive(Debug, Clone)]
@@ -90,25 +93,44 @@ impl Executor {
         };
         for (index, batch) in batches.iter().enumerate() {
             for group in groups(&batch.bytes) {
-                let (app, tally) = (&mut self.app, &mut tally);
-                at = self.seen.admit_group(&group, at, |tx, at, print, verdict| {
-                    let (outcome, place) = match verdict {
-                        Verdict::Fresh => (app.execute(&group.session, tx.payload), at),
-                        Verdict::Duplicate(first) => (Outcome::Duplicate, first),
-                        Verdict::Reused => (Outcome::SequenceReused, at),
-                        Verdict::Below => (Outcome::BelowWindow, at),
-                    };
-                    tally.add(tx.payload.len(), print, outcome);
-                    if batch.receipts {
-                        let entry = Entry {
-                            seq: tx.seq,
-                            height: place.height,
-                            position: place.position,
-                            outcome,
-                        };
-                        sink(index, &group.session, entry);
+                let mut rest = group.txs();
+                loop {
+                    let mut window = [TxRef {
+                        seq: 0,
+                        payload: &[],
+                    }; WINDOW_TXS];
+                    let mut len = 0;
+                    for (slot, tx) in window.iter_mut().zip(rest.by_ref()) {
+                        *slot = tx;
+                        len += 1;
                     }
-                });
+                    if len == 0 {
+                        break;
+                    }
+                    let txs = &window[..len];
+                    self.app.warm(txs);
+                    let (app, tally) = (&mut self.app, &mut tally);
+                    at = self
+                        .seen
+                        .admit(&group.session, txs, at, |tx, at, print, verdict| {
+                            let (outcome, place) = match verdict {
+                                Verdict::Fresh => (app.execute(&group.session, tx.payload), at),
+                                Verdict::Duplicate(first) => (Outcome::Duplicate, first),
+                                Verdict::Reused => (Outcome::SequenceReused, at),
+                                Verdict::Below => (Outcome::BelowWindow, at),
+                            };
+                            tally.add(tx.payload.len(), print, outcome);
+                            if batch.receipts {
+                                let entry = Entry {
+                                    seq: tx.seq,
+                                    height: place.height,
+                                    position: place.position,
+                                    outcome,
+                                };
+                                sink(index, &group.session, entry);
+                            }
+                        });
+                }
             }
         }
         self.seen.end_block();

@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use types::Digest;
-use types::batch::SessionId;
+use types::batch::{SessionId, TxRef};
 use types::client::Outcome;
 
 use crate::app::Application;
-use crate::hash::part_of;
+use crate::hash::{part_of, slot_hash};
 use crate::parts::{Input, Parts, RestoreError};
 use bucket::Bucket;
 use format::{Op, Query};
@@ -28,6 +28,10 @@ pub const STATE_BYTES_MAX: u64 = 1 << 30;
 pub const ITEM_OVERHEAD_BYTES: u64 = 64;
 /// What every account holds before it is first touched.
 pub const BALANCE_INITIAL: u64 = 1_000_000;
+
+/// Transactions that [`Application::warm`] looks ahead at most.
+const WARM_TXS: usize = 32;
+const CACHE_LINE_BYTES: usize = 64;
 
 /// Reason codes of [`Outcome::Rejected`].
 pub mod code {
@@ -129,6 +133,11 @@ impl Kv {
     }
 }
 
+/// Part and slot of a key.
+fn home(key: &[u8]) -> (usize, u64) {
+    (part_of(key, BUCKETS), slot_hash(key))
+}
+
 impl Application for Kv {
     fn name(&self) -> &'static str {
         "kv"
@@ -142,6 +151,38 @@ impl Application for Kv {
             Some(Op::Transfer { from, to, amount }) => self.transfer(from, to, amount),
             None => Outcome::Rejected(code::MALFORMED),
         }
+    }
+
+    /// Three rounds of independent loads (bucket, slot, record), each over all transactions.
+    fn warm(&self, txs: &[TxRef<'_>]) {
+        let mut records = [None; WARM_TXS];
+        let mut accounts = [None; 2 * WARM_TXS];
+        for (at, tx) in txs.iter().take(WARM_TXS).enumerate() {
+            match Op::parse(tx.payload) {
+                Some(Op::Put { key, .. }) => records[at] = Some(home(key)),
+                Some(Op::Transfer { from, to, .. }) => {
+                    accounts[2 * at] = Some(home(&from.to_le_bytes()));
+                    accounts[2 * at + 1] = Some(home(&to.to_le_bytes()));
+                }
+                _ => {}
+            }
+        }
+        let mut touched = 0;
+        for (part, _) in records.iter().chain(&accounts).flatten() {
+            touched ^= self.buckets[*part].touch();
+        }
+        for (part, hash) in accounts.iter().flatten() {
+            touched ^= self.buckets[*part].touch_account(*hash);
+        }
+        let mut found = [None; WARM_TXS];
+        for (home, record) in records.iter().zip(&mut found) {
+            *record = home.and_then(|(part, hash)| self.buckets[part].candidate(hash));
+        }
+        for record in found.iter().flatten() {
+            let lines = record.chunks(CACHE_LINE_BYTES).take(16);
+            touched ^= lines.fold(0, |sum, line| sum ^ usize::from(line[0]));
+        }
+        std::hint::black_box(touched);
     }
 
     fn query(&self, query: &[u8]) -> Bytes {

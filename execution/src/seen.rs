@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use hashbrown::HashTable;
-use types::batch::{Group, SessionId, TxRef};
+use types::batch::{SessionId, TxRef};
 use types::{Digest, Height};
 
 use crate::hash::{fingerprint, part_of, slot_hash};
@@ -188,42 +188,37 @@ impl Seen {
         self.recency.chunks
     }
 
-    /// Feeds a group's transactions through the set, in order, the first at `from`. `on` gets each
-    /// with its place, its fingerprint and the verdict. Returns the place after the last.
-    pub fn admit_group<'a>(
+    /// Feeds transactions of one session through the set, in order, the first at `from`. `on` gets
+    /// each with its place, its fingerprint and the verdict. Returns the place after the last.
+    pub fn admit<'a>(
         &mut self,
-        group: &Group<'a>,
+        id: &SessionId,
+        txs: &[TxRef<'a>],
         from: Place,
-        mut on: impl FnMut(TxRef<'a>, Place, u64, Verdict),
+        mut on: impl FnMut(&TxRef<'a>, Place, u64, Verdict),
     ) -> Place {
-        let id = &group.session;
         let mut at = from;
-        let mut txs = group.txs();
-        let mut waiting: Option<(TxRef<'a>, u64)> = None;
+        let mut txs = txs.iter();
         loop {
+            // A look at the next one, not its removal: it may need a chunk first.
             if let Some(session) = self.state.find_mut(id) {
-                while let Some((tx, print)) = waiting.take().or_else(|| next(&mut txs)) {
+                while let Some(tx) = txs.as_slice().first() {
+                    let print = fingerprint(tx.payload);
                     match session.step(tx.seq, print, at, &mut self.recency) {
-                        Step::Known(verdict) => {
-                            on(tx, at, print, verdict);
-                            at.position = at.position.saturating_add(1);
-                        }
-                        Step::NeedsChunk => {
-                            waiting = Some((tx, print));
-                            break;
-                        }
+                        Step::Known(verdict) => on(tx, at, print, verdict),
+                        Step::NeedsChunk => break,
                     }
+                    at.position = at.position.saturating_add(1);
+                    txs.next();
                 }
             }
-            // Here either the session is unknown or `waiting` needs a chunk; or all is done.
-            let Some((tx, print)) = waiting.take().or_else(|| next(&mut txs)) else {
+            let Some(tx) = txs.as_slice().first() else {
                 return at;
             };
-            if self.make_chunk(id, tx.seq, at) {
-                waiting = Some((tx, print));
-            } else {
-                on(tx, at, print, Verdict::Below);
+            if !self.make_chunk(id, tx.seq, at) {
+                on(tx, at, fingerprint(tx.payload), Verdict::Below);
                 at.position = at.position.saturating_add(1);
+                txs.next();
             }
         }
     }
@@ -283,10 +278,6 @@ impl Seen {
     pub fn end_block(&mut self) {
         self.compact();
     }
-}
-
-fn next<'a>(txs: &mut impl Iterator<Item = TxRef<'a>>) -> Option<(TxRef<'a>, u64)> {
-    txs.next().map(|tx| (tx, fingerprint(tx.payload)))
 }
 
 /// The sessions' buckets first, then the cells' pages.

@@ -44,6 +44,22 @@ impl Bucket {
         record.get(1 + key.len()..)
     }
 
+    /// Loads the bucket's own cache line.
+    pub(super) fn touch(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Loads the slot of an account.
+    pub(super) fn touch_account(&self, hash: u64) -> usize {
+        let slot = self.accounts.iter_hash(hash).next();
+        slot.map_or(0, |account| account.balance as usize)
+    }
+
+    /// A record that is likely under `hash`, without looking into it.
+    pub(super) fn candidate(&self, hash: u64) -> Option<&[u8]> {
+        self.records.iter_hash(hash).next().map(|record| &**record)
+    }
+
     /// By how much the counted size changes; none if it would grow by more than `room`.
     pub(super) fn put(&mut self, record: &[u8], key: &[u8], room: u64) -> Option<i64> {
         let hash = slot_hash(key);
