@@ -77,7 +77,6 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    #[expect(dead_code, reason = "first used by the file journal")]
     /// Sorts an I/O error of `op` on `path`.
     pub(crate) fn io(op: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();

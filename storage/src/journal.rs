@@ -93,7 +93,7 @@ pub struct Stats {
 pub struct Options {
     /// Written into every segment and compared on opening: say, a hash of cluster id and replica id.
     pub owner: [u8; 32],
-    /// Preallocated size of a segment in bytes, 4 KiB to 16 GiB; default 64 MiB. A segment is made
+    /// Preallocated size of a segment in bytes, 8 KiB to 16 GiB; default 64 MiB. A segment is made
     /// larger when a base or a single record needs it.
     pub segment_bytes: u64,
     /// Hard bound on [`Journal::staged_bytes`]; default 256 MiB. It may be exceeded by one record or one base.
@@ -108,6 +108,26 @@ impl Options {
             segment_bytes: 64 << 20,
             staged_bytes_max: 256 << 20,
         }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), StorageError> {
+        let (name, expected) = ("segment_bytes", "8 KiB to 16 GiB");
+        if !(8 << 10..=16 << 30).contains(&self.segment_bytes) {
+            return Err(StorageError::BadOption {
+                name,
+                found: self.segment_bytes,
+                expected,
+            });
+        }
+        let (name, expected) = ("staged_bytes_max", "at least 64 KiB");
+        if self.staged_bytes_max < 64 << 10 {
+            return Err(StorageError::BadOption {
+                name,
+                found: self.staged_bytes_max,
+                expected,
+            });
+        }
+        Ok(())
     }
 }
 

@@ -1,8 +1,11 @@
 //! A record: an opaque kind and key, and bytes that the journal shares with whoever made them.
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use crate::StorageError;
+use crate::error::hex;
 
 /// Largest payload of one record, in bytes; checked on write and, before allocating, on recovery.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
@@ -11,7 +14,7 @@ pub const RECORD_BYTES_MAX: usize = 16 << 20;
 pub type Parts = SmallVec<[Bytes; 3]>;
 
 /// One record. Equality is equality of content, however it is cut into parts.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Record {
     kind: u8,
     key: [u8; 32],
@@ -79,6 +82,18 @@ impl Record {
                 joined.freeze()
             }
         }
+    }
+}
+
+impl fmt::Debug for Record {
+    /// Without the payload, which may be huge.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = hex(&self.key[..8]);
+        write!(
+            f,
+            "Record(kind {}, key {key}.., {} bytes)",
+            self.kind, self.len_bytes
+        )
     }
 }
 
