@@ -44,7 +44,7 @@ pub fn open(
     let wanted = config.backend;
     let why = match wanted {
         Backend::Epoll => None,
-        Backend::TokioUring | Backend::IoUring => None,
+        Backend::TokioUring | Backend::IoUring => crate::io_uring::missing(),
     };
     let notice = why.map(|why| FallbackNotice {
         wanted,
@@ -58,7 +58,7 @@ pub fn open(
     let transport = match backend {
         Backend::Epoll => Endpoint::<crate::epoll::Epoll>::open(&config)?,
         Backend::TokioUring => Endpoint::<crate::epoll::Epoll>::open(&config)?,
-        Backend::IoUring => Endpoint::<crate::epoll::Epoll>::open(&config)?,
+        Backend::IoUring => Endpoint::<crate::io_uring::IoUring>::open(&config)?,
     };
     Ok((transport, notice))
 }

@@ -348,8 +348,9 @@ impl Hub {
         }
     }
 
-    pub(crate) fn stats_mut(&mut self) -> &mut Stats {
-        &mut self.stats
+    pub(crate) fn count_zero_copy(&mut self, copied: bool) {
+        self.stats.zero_copy_sends += 1;
+        self.stats.zero_copy_copied += u64::from(copied);
     }
 }
 

@@ -9,6 +9,7 @@ mod endpoint;
 mod epoll;
 mod frame;
 mod hub;
+mod io_uring;
 mod keys;
 mod link;
 mod reactor;

@@ -143,6 +143,12 @@ pub(crate) fn set_blocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     socket2::SockRef::from(&fd).set_nonblocking(false)
 }
 
+/// Ends both directions at once, whatever is in flight.
+pub(crate) fn shut_down(fd: BorrowedFd<'_>) {
+    // Fails only if it is not connected any more.
+    let _ = socket2::SockRef::from(&fd).shutdown(std::net::Shutdown::Both);
+}
+
 /// Reads into `direct` first, then into `rest`.
 pub(crate) fn read_vectored(
     fd: BorrowedFd<'_>,
