@@ -248,7 +248,13 @@ impl<'a> Run<'a> {
             self.cluster.poll_replicas(&mut self.events)?;
             match self.cluster.poll_loads(&mut self.events)? {
                 None => {}
-                Some(true) => return Ok(()),
+                Some(true) => {
+                    // What fell due while this process was not running belongs to the record.
+                    while let Some(action) = schedule.due(monotonic_ns()) {
+                        self.act(action)?;
+                    }
+                    return Ok(());
+                }
                 Some(false) => {
                     return Err(TestbedError::Setup(format!(
                         "a generator failed; it said:\n{}",
