@@ -44,7 +44,8 @@ pub fn open(
     let wanted = config.backend;
     let why = match wanted {
         Backend::Epoll => None,
-        Backend::TokioUring | Backend::IoUring => crate::io_uring::missing(),
+        Backend::TokioUring => crate::tokio_uring::missing(),
+        Backend::IoUring => crate::io_uring::missing(),
     };
     let notice = why.map(|why| FallbackNotice {
         wanted,
@@ -57,7 +58,7 @@ pub fn open(
     let backend = notice.as_ref().map_or(wanted, |notice| notice.got);
     let transport = match backend {
         Backend::Epoll => Endpoint::<crate::epoll::Epoll>::open(&config)?,
-        Backend::TokioUring => Endpoint::<crate::epoll::Epoll>::open(&config)?,
+        Backend::TokioUring => Endpoint::<crate::tokio_uring::TokioUring>::open(&config)?,
         Backend::IoUring => Endpoint::<crate::io_uring::IoUring>::open(&config)?,
     };
     Ok((transport, notice))

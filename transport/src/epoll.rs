@@ -108,7 +108,7 @@ impl Mover for Epoll {
 impl Epoll {
     fn wait(&mut self, wait: Option<Duration>, now: Instant) -> Result<(), TransportError> {
         let ready = &self.reactor.ready;
-        if wait == Some(Duration::ZERO) || !ready.is_empty() {
+        if wait == Some(Duration::ZERO) || ready.len() > 0 {
             // One look at the descriptors: a yield makes the runtime drive its reactor.
             self.runtime.block_on(tokio::task::yield_now());
             return Ok(());

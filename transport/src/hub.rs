@@ -246,6 +246,15 @@ impl Hub {
         Ok((len, room))
     }
 
+    /// For owned reads: see [`Link::take_buffer`].
+    pub(crate) fn take_buffer(&mut self, slot: usize) -> Option<Vec<u8>> {
+        self.conns.get_mut(slot)?.link.as_mut()?.take_buffer()
+    }
+
+    pub(crate) fn put_buffer(&mut self, slot: usize, buffer: Vec<u8>) {
+        self.with_link(slot, |link, out| link.put_buffer(buffer, out));
+    }
+
     /// Whether a turn must not wait.
     pub(crate) fn has_work(&self) -> bool {
         !(self.events.is_empty()

@@ -17,6 +17,7 @@ mod reason;
 mod shape;
 mod sock;
 mod stats;
+mod tokio_uring;
 mod transport;
 mod waker;
 

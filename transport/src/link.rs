@@ -117,10 +117,6 @@ impl Link {
         }
     }
 
-    pub(crate) fn is_up(&self) -> bool {
-        matches!(self.phase, Phase::Up)
-    }
-
     /// Acceptor: answers the hello, with `expected` = the initiator's static key (replicas) or
     /// `None` (clients). A replayed hello gets this far and no further.
     pub(crate) fn answer(

@@ -52,9 +52,14 @@ impl Ready {
 
     /// Until something is noted.
     pub(crate) async fn wait(&self) {
+        self.wait_beyond(0).await;
+    }
+
+    /// Until more than `count` keys are noted.
+    pub(crate) async fn wait_beyond(&self, count: usize) {
         poll_fn(|cx| {
             let mut noted = self.lock();
-            if !noted.keys.is_empty() {
+            if noted.keys.len() > count {
                 return Poll::Ready(());
             }
             noted.main = Some(cx.waker().clone());
@@ -63,8 +68,8 @@ impl Ready {
         .await;
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().keys.is_empty()
+    pub(crate) fn len(&self) -> usize {
+        self.lock().keys.len()
     }
 
     /// Swaps the noted keys out.
@@ -200,6 +205,12 @@ impl Reactor {
         self.timer.get().set(Some(wait))?;
         self.armed = Some(until);
         Ok(())
+    }
+
+    /// Makes the timer fire as soon as somebody waits.
+    pub(crate) fn arm_at_once(&mut self) -> io::Result<()> {
+        self.armed = None;
+        self.timer.get().set(Some(Duration::ZERO))
     }
 
     /// Handles the keys that are not of connections. Says whether the waker was readable.

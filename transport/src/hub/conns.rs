@@ -243,10 +243,6 @@ impl Hub {
         }
     }
 
-    pub(crate) fn is_live(&self, slot: usize) -> bool {
-        self.conns.get(slot).is_some_and(|conn| !conn.closed)
-    }
-
     /// Whether bytes of this slot may be read and written now (a blocked link holds still).
     pub(crate) fn may_move(&self, slot: usize) -> bool {
         self.conns

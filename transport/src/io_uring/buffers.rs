@@ -49,7 +49,7 @@ impl BufferRing {
         let addr = entries.as_ptr() as u64;
         // SAFETY: page-aligned, zeroed, of COUNT entries, and alive until after the ring: the ring
         // is declared before this in its owner and therefore dropped first.
-        unsafe { submitter.register_buf_ring(addr, COUNT, GROUP)? };
+        unsafe { submitter.register_buf_ring_with_flags(addr, COUNT, GROUP, 0)? };
         for id in 0..COUNT {
             this.give_back(id);
         }

@@ -90,11 +90,6 @@ impl Outbox {
         self.queues[class as usize].bytes
     }
 
-    /// Whether some queue refused a frame and has not become half empty since.
-    pub(crate) fn is_full(&self) -> bool {
-        self.queues.iter().any(|queue| queue.refused)
-    }
-
     /// True once after a refusing queue has become half empty.
     pub(crate) fn take_drained(&mut self) -> bool {
         std::mem::take(&mut self.drained)
