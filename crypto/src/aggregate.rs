@@ -6,11 +6,11 @@ use types::{
     Verified, View, statement,
 };
 
+use crate::certificates::qc_key;
 use crate::engine::Engine;
 use crate::job::Done;
 use crate::list::aggregate_list;
 use crate::scheme::VoteScheme;
-use crate::verify::qc_key;
 
 /// Shares of members, ascending by signer and each signer once; and whoever is no member.
 fn sort_out<Share>(

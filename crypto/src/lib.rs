@@ -11,6 +11,7 @@
 mod aggregate;
 mod bls;
 mod cache;
+mod certificates;
 mod client;
 mod ed25519;
 mod engine;

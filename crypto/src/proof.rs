@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use types::{BlockId, CommitProof, CommitRule, Digest, Epoch, Qc};
 
+use crate::certificates::qc_key;
 use crate::engine::Engine;
 use crate::error::ProofReject;
 use crate::scheme::VoteScheme;
-use crate::verify::qc_key;
 
 impl<S: VoteScheme> Engine<S> {
     /// True to its name: the proof's shape under `rule`, and every signature in it.
