@@ -19,3 +19,14 @@ fn names_are_unique_prefixed_and_typed() {
         assert!(markdown_table().contains(metric.name));
     }
 }
+
+#[test]
+fn the_docs_hold_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let table = markdown_table();
+    assert!(
+        text.contains(&table),
+        "docs/metrics.md is out of date; expected in it:\n{table}"
+    );
+}

@@ -27,9 +27,9 @@ use schedule::{Action, Schedule};
 /// Keys are made within this time.
 const KEYGEN_WITHIN: Duration = Duration::from_secs(60);
 /// Time for generators to connect before the first intended send.
-const LOAD_LEAD: Duration = Duration::from_millis(1_000);
+const LOAD_LEAD: Duration = Duration::from_millis(1_500);
 /// Further time for them per replica.
-const LOAD_LEAD_PER_REPLICA: Duration = Duration::from_millis(10);
+const LOAD_LEAD_PER_REPLICA: Duration = Duration::from_millis(20);
 /// A generator that is not done this long after its schedule has hung.
 const LOAD_OVERDUE: Duration = Duration::from_secs(20);
 /// How often processes and the interrupt flag are looked at.

@@ -235,3 +235,21 @@ fn bad_overrides_are_named() {
     // A contradiction that no line of the text holds has none.
     refused(with(&["load.sessions=0"]), &["x.toml: load.sessions"]);
 }
+
+#[test]
+fn the_example_of_the_docs_is_valid_and_whole() {
+    let text = include_str!("../../../docs/experiment-spec.md");
+    let example = text
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .unwrap();
+    let spec = read(example).unwrap_or_else(|e| panic!("{e}"));
+    // Every key of the resolved spec is explained there.
+    let resolved: toml::Table = spec.resolved_toml().parse().unwrap();
+    for section in ["axes", "load", "timing", "thresholds"] {
+        for key in resolved[section].as_table().unwrap().keys() {
+            assert!(example.contains(&format!("\n{key} = ")), "{section}.{key}");
+        }
+    }
+}
