@@ -1,0 +1,145 @@
+//! Height to block over the whole run, and what happens when two final blocks share a height.
+
+use std::collections::VecDeque;
+
+use types::BlockId;
+
+/// Heights remembered; the oldest is forgotten first.
+pub const HEIGHTS_MAX: usize = 1 << 20;
+
+/// What the client knows to be final, by height.
+#[derive(Debug)]
+pub struct Blocks {
+    capacity: usize,
+    /// Height of the first entry.
+    first: u64,
+    entries: VecDeque<Option<BlockId>>,
+}
+
+/// What [`Blocks::insert`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// The first block of its height.
+    New,
+    /// The same block as before.
+    Same,
+    /// Another block: two final blocks contradict each other.
+    Conflict(BlockId),
+    /// The height is too far from the others to be remembered.
+    OutOfRange,
+}
+
+impl Default for Blocks {
+    fn default() -> Blocks {
+        Blocks::with_capacity(HEIGHTS_MAX)
+    }
+}
+
+impl Blocks {
+    fn with_capacity(capacity: usize) -> Blocks {
+        Blocks {
+            capacity,
+            first: 0,
+            entries: VecDeque::new(),
+        }
+    }
+
+    /// Notes that `block` at `height` is final.
+    pub fn insert(&mut self, height: u64, block: BlockId) -> Known {
+        if self.entries.is_empty() {
+            self.first = height;
+        }
+        while height < self.first {
+            if self.entries.len() >= self.capacity
+                || self.first - height > (self.capacity - self.entries.len()) as u64
+            {
+                return Known::OutOfRange;
+            }
+            self.entries.push_front(None);
+            self.first -= 1;
+        }
+        if height - self.first >= 2 * self.capacity as u64 {
+            // Farther ahead than anything remembered could reach: begin anew there.
+            self.entries.clear();
+            self.first = height;
+        }
+        while height - self.first >= self.entries.len() as u64 {
+            if self.entries.len() >= self.capacity {
+                self.entries.pop_front();
+                self.first += 1;
+            }
+            self.entries.push_back(None);
+        }
+        let entry = &mut self.entries[(height - self.first) as usize];
+        match *entry {
+            None => {
+                *entry = Some(block);
+                Known::New
+            }
+            Some(known) if known == block => Known::Same,
+            Some(known) => Known::Conflict(known),
+        }
+    }
+
+    /// The final block of a height.
+    #[must_use]
+    pub fn get(&self, height: u64) -> Option<BlockId> {
+        let at = height.checked_sub(self.first)?;
+        self.entries.get(usize::try_from(at).ok()?).copied()?
+    }
+
+    /// All remembered, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, BlockId)> + '_ {
+        let numbered = self.entries.iter().enumerate();
+        numbered.filter_map(|(at, block)| Some((self.first.wrapping_add(at as u64), (*block)?)))
+    }
+
+    /// `blocks.bin`: "RFBLOCK1", then per block its height (u64, little endian) and id (32 bytes).
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = b"RFBLOCK1".to_vec();
+        for (height, block) in self.iter() {
+            out.extend_from_slice(&height.to_le_bytes());
+            out.extend_from_slice(&block.0.0);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::Digest;
+
+    fn block(tag: u8) -> BlockId {
+        BlockId(Digest([tag; 32]))
+    }
+
+    #[test]
+    fn two_blocks_of_one_height_are_a_conflict() {
+        let mut blocks = Blocks::default();
+        assert_eq!(blocks.insert(10, block(1)), Known::New);
+        assert_eq!(blocks.insert(12, block(2)), Known::New);
+        assert_eq!(blocks.insert(10, block(1)), Known::Same);
+        assert_eq!(blocks.insert(12, block(3)), Known::Conflict(block(2)));
+        assert_eq!(blocks.insert(11, block(4)), Known::New);
+        assert_eq!(blocks.insert(9, block(5)), Known::New);
+        assert_eq!(blocks.get(9), Some(block(5)));
+        assert_eq!(blocks.get(8), None);
+        assert_eq!(blocks.encode().len(), 8 + 4 * 40);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_far_heights_are_survived() {
+        let mut blocks = Blocks::with_capacity(8);
+        for height in 0..100 {
+            blocks.insert(height, block(1));
+        }
+        assert_eq!(blocks.iter().count(), 8);
+        assert_eq!(blocks.insert(5, block(2)), Known::OutOfRange);
+        assert_eq!(blocks.insert(u64::MAX, block(2)), Known::New);
+        assert_eq!(blocks.iter().count(), 1);
+        assert_eq!(blocks.insert(0, block(2)), Known::OutOfRange);
+        assert_eq!(blocks.get(u64::MAX), Some(block(2)));
+    }
+}
