@@ -127,13 +127,25 @@ impl SimDisk {
     /// Cuts the power: of what was handed over and not completed, any part may have reached the disk, torn
     /// anywhere; the rest and everything staged is lost. The open journal is dead: it completes nothing any more.
     pub fn crash(&self, seed: u64) {
+        let (store, mut rng) = self.stop(seed);
+        store.state().crash(&mut rng);
+    }
+
+    /// Kills the process as `kill -9` does: as [`SimDisk::crash`], but whatever was written stays, also unsynced, and
+    /// only a later crash may take what no sync has covered by then.
+    pub fn kill(&self, seed: u64) {
+        let (store, mut rng) = self.stop(seed);
+        store.state().kill(&mut rng);
+    }
+
+    fn stop(&self, seed: u64) -> (SimStore, Salts) {
         let mut inner = self.inner();
         let mut rng = Salts(seed);
         if let Some(mut open) = inner.open.take() {
             open.run_into_the_cut(&mut rng);
         }
         inner.process += 1;
-        inner.store.state().crash(&mut rng);
+        (inner.store.clone(), rng)
     }
 
     /// Sets the room for segments in bytes, `None` for no limit. A journal that meets the limit fails for good.
@@ -228,7 +240,8 @@ impl Open {
     }
 }
 
-/// The journal of a simulated process. Dropping it kills the process: what was not completed is lost.
+/// The journal of a simulated process. Dropping it ends the process between two syncs: what was completed
+/// is durable, the rest was never written.
 ///
 /// It never blocks: [`Options::staged_bytes_max`] is left to the simulator to watch.
 pub struct FaultyJournal {

@@ -104,6 +104,17 @@ impl State {
                 self.visible.insert(segment, image);
             }
         }
+        self.end_process(rng);
+    }
+
+    /// What a killed process leaves: everything it wrote, synced or not, since the page cache lives on.
+    pub fn kill(&mut self, rng: &mut Salts) {
+        // Opening the folder again makes its names durable.
+        self.removed.clear();
+        self.end_process(rng);
+    }
+
+    fn end_process(&mut self, rng: &mut Salts) {
         if let Some((segment, image)) = self.begun.take()
             && self.publishing
             && rng.coin()

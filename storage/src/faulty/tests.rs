@@ -115,7 +115,8 @@ enum Act {
     Complete(u8),
     Rotate(Vec<usize>),
     Crash(u64),
-    Kill,
+    Kill(u64),
+    Drop,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -127,7 +128,8 @@ fn act() -> impl Strategy<Value = Act> {
         5 => any::<u8>().prop_map(Act::Complete),
         1 => prop::collection::vec(0..4000usize, 0..6).prop_map(Act::Rotate),
         2 => any::<u64>().prop_map(Act::Crash),
-        1 => Just(Act::Kill),
+        2 => any::<u64>().prop_map(Act::Kill),
+        1 => Just(Act::Drop),
     ]
 }
 
@@ -179,10 +181,11 @@ proptest! {
                     let part = (asked - done.min(asked)) * u64::from(share) / 255;
                     disk.complete_up_to(SyncToken(done + part));
                 }
-                Act::Crash(_) | Act::Kill => {
+                Act::Crash(_) | Act::Kill(_) | Act::Drop => {
                     let (done, asked) = (disk.completed().0 as usize, disk.asked().0 as usize);
                     match act {
                         Act::Crash(seed) => disk.crash(seed),
+                        Act::Kill(seed) => disk.kill(seed),
                         _ => drop(journal),
                     }
                     let (reopened, recovery) = disk.open(asleep()).unwrap();
