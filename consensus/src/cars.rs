@@ -47,6 +47,20 @@ impl Core {
         self.acknowledge(now, self.config.me, out);
     }
 
+    /// Whether a batch cut now would travel in a car at once.
+    pub fn could_cut_car(&self, now: Nanos) -> bool {
+        !self.halted && self.lanes.slot_due_ns().is_some_and(|due| due <= now)
+    }
+
+    /// When a batch cut then would travel in a car at once; none: too many cars are in flight.
+    pub fn car_slot_ns(&self) -> Option<Nanos> {
+        if self.halted {
+            None
+        } else {
+            self.lanes.slot_due_ns()
+        }
+    }
+
     /// Puts a car from the journal back: the own lane goes on after it, and what was acknowledged
     /// stays acknowledged.
     pub(crate) fn recover_car(&mut self, car: Arc<Car>, now: Nanos) {

@@ -77,6 +77,8 @@ pub struct Recovered {
     /// In the order in which they were written.
     pub headers: Vec<Header>,
     pub cars: Vec<Car>,
+    /// Batches whose bytes are there.
+    pub batches: Vec<types::BatchDigest>,
     /// From the newest snapshot.
     pub order: Option<OrderState>,
 }
@@ -152,6 +154,9 @@ impl Core {
             config,
         };
         let mut out = Vec::new();
+        for digest in found.batches {
+            core.lanes.batch_stored(digest);
+        }
         core.replay(found.headers, found.cars, now, &mut out);
         (core, out)
     }

@@ -140,10 +140,17 @@ impl Lanes {
 
     /// When the next own car may be cut, if anything waits for one.
     pub fn car_due_ns(&self) -> Option<Nanos> {
+        if self.own.pending.is_empty() {
+            None
+        } else {
+            self.slot_due_ns()
+        }
+    }
+
+    /// When an own car may be cut, if something comes for it; none: too many are in flight.
+    pub fn slot_due_ns(&self) -> Option<Nanos> {
         let own = &self.own;
-        let blocked = own.signing
-            || own.pending.is_empty()
-            || own.in_flight.len() >= self.config.cars_in_flight;
+        let blocked = own.signing || own.in_flight.len() >= self.config.cars_in_flight;
         match (blocked, own.in_flight.is_empty()) {
             (true, _) => None,
             (false, true) => Some(0),

@@ -1,0 +1,337 @@
+//! The driver: one replica's core, executor, store and gateway over any [`Platform`]. The node runs
+//! it over sockets and disks, the simulator over a seeded world; it is the same code.
+//!
+//! Order of every step: decode → check signatures → core → append → sync → send → reply.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use consensus::{Config, Core, Effect, LanesConfig, Rules, Timing};
+use crypto::{Job, VoteScheme};
+use execution::{AppKind, Executor};
+use measure::LedgerRecord;
+use storage::{Record, SyncToken};
+use types::{
+    Ack, BlockId, Car, CarId, CheckpointShare, CommitProof, Digest, Epoch, Header, Height, Mode,
+    Proposal, Qc, ReplicaId, Timeout, Vote,
+};
+
+use crate::NodeError;
+use crate::platform::{NodeEvent, Platform};
+
+mod effects;
+mod gateway;
+mod inbound;
+mod outbox;
+mod records;
+mod snapshots;
+mod store;
+
+use gateway::Gateway;
+use inbound::Pending;
+use outbox::Outbox;
+use snapshots::Snapshots;
+use store::BatchStore;
+
+/// Heights whose commit proofs are kept for receipts.
+const PROOFS_MAX: usize = 4096;
+
+/// Signatures that are made on the loop's own thread: 20 us each, cheaper than a hand-off.
+pub trait Signer: Send + Sync {
+    fn proposal(&self, epoch: &Epoch, header: Header) -> Proposal;
+    fn timeout(&self, epoch: &Epoch, view: types::View, qc: Qc, last: Option<Vote>) -> Timeout;
+    fn car(&self, epoch: &Epoch, car: Car) -> Car;
+    fn ack(&self, epoch: &Epoch, lane: ReplicaId, index: u64, car: CarId) -> Ack;
+    fn checkpoint(
+        &self,
+        epoch: &Epoch,
+        height: Height,
+        block: BlockId,
+        state: Digest,
+    ) -> CheckpointShare;
+}
+
+impl<S: VoteScheme> Signer for crypto::Engine<S> {
+    fn proposal(&self, epoch: &Epoch, header: Header) -> Proposal {
+        self.sign_proposal(epoch, header)
+    }
+    fn timeout(&self, epoch: &Epoch, view: types::View, qc: Qc, last: Option<Vote>) -> Timeout {
+        self.sign_timeout(epoch, view, qc, last)
+    }
+    fn car(&self, epoch: &Epoch, car: Car) -> Car {
+        self.sign_car(epoch, car)
+    }
+    fn ack(&self, epoch: &Epoch, lane: ReplicaId, index: u64, car: CarId) -> Ack {
+        self.sign_ack(epoch, lane, index, car)
+    }
+    fn checkpoint(
+        &self,
+        epoch: &Epoch,
+        height: Height,
+        block: BlockId,
+        state: Digest,
+    ) -> CheckpointShare {
+        self.sign_checkpoint(epoch, height, block, state)
+    }
+}
+
+/// How one replica is set up.
+#[derive(Debug, Clone)]
+pub struct ReplicaConfig {
+    pub me: ReplicaId,
+    pub epoch: Epoch,
+    pub app: AppKind,
+    pub timing: Timing,
+    pub lanes: LanesConfig,
+    /// A checkpoint at every height divisible by this.
+    pub checkpoint_interval: u64,
+    /// False: `memory` durability, nothing is written and nothing waits for a disk.
+    pub durable: bool,
+    /// A batch is cut at this size at the latest, in bytes.
+    pub batch_bytes: usize,
+    /// Most own bytes that wait for their commit; beyond, submissions are refused.
+    pub window_bytes: u64,
+    /// Bytes of executed batches kept for replicas that lag.
+    pub retention_bytes: u64,
+    /// The journal is rewritten when it holds more than this.
+    pub journal_bytes: u64,
+    /// Groups of clients must be signed.
+    pub signed_clients: bool,
+    /// Most transactions admitted per second; none: no cap.
+    pub admission_tx_per_s: Option<u64>,
+}
+
+/// What a replica has done; monotonic but for the gauges at the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub core: consensus::CoreStats,
+    pub txs_executed: u64,
+    pub txs_applied: u64,
+    pub txs_rejected: u64,
+    pub txs_duplicate: u64,
+    pub txs_sequence_reused: u64,
+    pub txs_below_window: u64,
+    pub payload_bytes: u64,
+    pub txs_admitted: u64,
+    pub txs_refused: u64,
+    pub own_batches: u64,
+    pub own_batch_bytes: u64,
+    pub receipts_sent: u64,
+    /// Frames that could not be decoded or came from the wrong replica.
+    pub frames_malformed: u64,
+    /// Messages whose signatures were bad.
+    pub messages_rejected: u64,
+    /// Batches beyond their lane's quota or never asked for.
+    pub batches_unwanted: u64,
+    pub jobs_dropped: u64,
+    pub height_committed: u64,
+    pub height_executed: u64,
+    pub height_horizon: u64,
+    pub view: u64,
+    pub leader: u16,
+    pub store_bytes: u64,
+    pub own_backlog_bytes: u64,
+    pub clients: u64,
+    pub catching_up: bool,
+}
+
+/// See the module.
+pub struct Replica<P: Platform> {
+    config: ReplicaConfig,
+    core: Core,
+    signer: Arc<dyn Signer>,
+    platform: P,
+    exec: Executor,
+    store: BatchStore,
+    gateway: Gateway,
+    outbox: Outbox,
+    snapshots: Snapshots,
+    effects: Vec<Effect>,
+    pending: HashMap<u64, Pending>,
+    pending_by_peer: Vec<u32>,
+    next_tag: u64,
+    proofs: BTreeMap<Height, Arc<CommitProof>>,
+    ledger: Vec<LedgerRecord>,
+    loopback: VecDeque<types::Message>,
+    behind_told_ns: Vec<u64>,
+    /// To whom votes go that are being signed.
+    vote_targets: BTreeMap<types::View, types::SignerSet>,
+    counters: Counters,
+    fatal: Option<String>,
+}
+
+impl<P: Platform> Replica<P> {
+    /// A replica that goes on from `recovered`: the records of its journal, in order.
+    ///
+    /// # Errors
+    /// [`NodeError::Recovery`] if the records do not make a replica.
+    pub fn new(
+        config: ReplicaConfig,
+        rules: Box<dyn Rules>,
+        signer: Arc<dyn Signer>,
+        recovered: Vec<Record>,
+        platform: P,
+        now_ns: u64,
+    ) -> Result<Self, NodeError> {
+        let n = config.epoch.n;
+        let found = records::read(recovered, config.app)?;
+        let mut store = BatchStore::new(n, config.retention_bytes, 2 * config.window_bytes);
+        for (digest, bytes) in found.batches {
+            store.recover(digest, bytes);
+        }
+        let exec = found.executor.unwrap_or_else(|| Executor::new(config.app));
+        let core_config = Config {
+            me: config.me,
+            epoch: config.epoch,
+            timing: config.timing,
+            lanes: config.lanes,
+            checkpoint_interval: config.checkpoint_interval,
+        };
+        let (mut core, effects) = Core::new(core_config, rules, found.core, now_ns);
+        let mut snapshots = Snapshots::default();
+        if let Some(cert) = found.checkpoint {
+            core.restore_checkpoint(cert.clone());
+            snapshots.restore(cert, &exec, found.order_bytes);
+        }
+        let mut replica = Replica {
+            gateway: Gateway::new(config.batch_bytes, config.admission_tx_per_s, now_ns),
+            outbox: Outbox::new(config.durable),
+            core,
+            signer,
+            platform,
+            exec,
+            store,
+            snapshots,
+            effects,
+            pending: HashMap::new(),
+            pending_by_peer: vec![0; n],
+            next_tag: 0,
+            proofs: BTreeMap::new(),
+            ledger: Vec::new(),
+            loopback: VecDeque::new(),
+            behind_told_ns: vec![0; n],
+            vote_targets: BTreeMap::new(),
+            counters: Counters::default(),
+            fatal: None,
+            config,
+        };
+        replica.settle(now_ns);
+        Ok(replica)
+    }
+
+    /// Takes one event. Cheap enough to be called for a whole burst before [`Replica::turn`].
+    pub fn handle(&mut self, now_ns: u64, event: NodeEvent) {
+        match event {
+            NodeEvent::PeerUp(peer) => self.core.handle_peer_up(peer, &mut self.effects),
+            NodeEvent::PeerDown(_) => {}
+            NodeEvent::Peer { from, frame } => self.on_frame(now_ns, from, frame),
+            NodeEvent::ClientUp(client) => self.greet(client),
+            NodeEvent::ClientDown(client) => self.gateway.client_down(client),
+            NodeEvent::Client { client, frame } => self.on_request(now_ns, client, frame),
+            NodeEvent::Done { tag, done } => self.on_done(now_ns, tag, done),
+            NodeEvent::Synced(token) => self.release(token),
+        }
+        self.settle(now_ns);
+    }
+
+    /// Ends a burst of events: cuts what waited for company, asks for one sync for all of it, and
+    /// lets go what is durable.
+    pub fn turn(&mut self, now_ns: u64) {
+        if now_ns >= self.core.deadline_ns() {
+            self.core.tick(now_ns, &mut self.effects);
+            self.settle(now_ns);
+        }
+        self.cut_batch(now_ns);
+        self.retry_snapshot(now_ns);
+        self.settle(now_ns);
+        self.send_receipts();
+        self.flush_outbox(now_ns);
+        self.maybe_rotate();
+    }
+
+    /// When [`Replica::turn`] must be called at the latest, on the clock of `now_ns`.
+    pub fn deadline_ns(&self) -> Option<u64> {
+        let slot = match self.gateway.is_empty() {
+            true => u64::MAX,
+            false => self.core.car_slot_ns().unwrap_or(u64::MAX),
+        };
+        Some(
+            self.core
+                .deadline_ns()
+                .min(self.snapshots.deadline_ns())
+                .min(slot),
+        )
+    }
+
+    pub fn platform(&mut self) -> &mut P {
+        &mut self.platform
+    }
+
+    /// Gives the platform back, for the next life of a simulated replica.
+    pub fn into_platform(self) -> P {
+        self.platform
+    }
+
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    pub fn executor(&self) -> &Executor {
+        &self.exec
+    }
+
+    pub fn mode(&self) -> Mode {
+        Mode::Nominal
+    }
+
+    pub fn counters(&self) -> Counters {
+        let view = self.core.view();
+        Counters {
+            core: self.core.stats,
+            height_committed: self.core.committed_height().0,
+            height_executed: self.exec.height().0,
+            height_horizon: self.core.horizon().0,
+            view: view.0,
+            leader: self.core.leader(view).0,
+            store_bytes: self.store.bytes(),
+            own_backlog_bytes: self.store.backlog_bytes(self.config.me),
+            clients: self.gateway.clients(),
+            catching_up: self.core.is_catching_up() || self.core.undelivered() > 64,
+            ..self.counters
+        }
+    }
+
+    /// Blocks executed since the last call.
+    pub fn take_ledger(&mut self) -> Vec<LedgerRecord> {
+        std::mem::take(&mut self.ledger)
+    }
+
+    /// Graceful stop: new submissions are refused, what was admitted goes on.
+    pub fn begin_stop(&mut self) {
+        self.gateway.stopping = true;
+    }
+
+    /// Why this replica must not go on, if so.
+    pub fn fatal(&self) -> Option<&str> {
+        self.fatal.as_deref()
+    }
+
+    fn submit(&mut self, pending: Pending, job: Job) {
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        self.pending.insert(tag, pending);
+        self.platform.submit(tag, job);
+    }
+
+    fn release(&mut self, token: SyncToken) {
+        self.outbox.synced(token);
+    }
+}
+
+impl<P: Platform> std::fmt::Debug for Replica<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replica")
+            .field("me", &self.config.me)
+            .finish_non_exhaustive()
+    }
+}

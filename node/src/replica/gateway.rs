@@ -1,0 +1,368 @@
+//! The clients' door: submissions become batches of the own lane, executed blocks become receipts.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use consensus::DeliveredBlock;
+use types::batch::{self, Group, SessionId};
+use types::client::{Entry, Receipts, Refusal, Request, Response, SessionEntries};
+use types::limits::BATCH_LEN_MAX;
+use types::{BatchRef, Message, Wire};
+
+use super::outbox::Out;
+use super::{Pending, Replica, records};
+use crate::platform::{ClientId, Platform};
+
+/// Most sessions whose connections are remembered.
+const SESSIONS_MAX: usize = 1 << 18;
+const RETRY_HINT_MS: u32 = 50;
+const STOPPING_HINT_MS: u32 = 1000;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    /// The next own batch.
+    buffer: Vec<u8>,
+    buffer_txs: u32,
+    batch_bytes: usize,
+    sessions: HashMap<SessionId, ClientId>,
+    clients: HashMap<ClientId, Vec<SessionId>>,
+    /// Receipts of the blocks executed in this turn.
+    receipts: Vec<(ClientId, Response)>,
+    tokens: Option<Tokens>,
+    pub stopping: bool,
+}
+
+/// A token bucket of transactions: at most a tenth of a second's worth at once.
+#[derive(Debug)]
+struct Tokens {
+    per_s: u64,
+    /// In billionths of a transaction, so that no fraction is lost.
+    level: u128,
+    filled_ns: u64,
+}
+
+impl Tokens {
+    fn take(&mut self, txs: u64, now_ns: u64) -> bool {
+        let passed = u128::from(now_ns.saturating_sub(self.filled_ns));
+        self.filled_ns = now_ns;
+        let most = u128::from(self.per_s) * 100_000_000;
+        self.level = (self.level + passed * u128::from(self.per_s)).min(most);
+        let price = u128::from(txs) * 1_000_000_000;
+        // A group larger than the bucket passes when the bucket is full, and empties it.
+        let enough = self.level >= price.min(most);
+        if enough {
+            self.level = self.level.saturating_sub(price);
+        }
+        enough
+    }
+}
+
+impl Gateway {
+    pub fn new(batch_bytes: usize, tx_per_s: Option<u64>, now_ns: u64) -> Gateway {
+        Gateway {
+            buffer: Vec::new(),
+            buffer_txs: 0,
+            batch_bytes: batch_bytes.min(BATCH_LEN_MAX),
+            sessions: HashMap::new(),
+            clients: HashMap::new(),
+            receipts: Vec::new(),
+            tokens: tx_per_s.map(|per_s| Tokens {
+                per_s,
+                level: 0,
+                filled_ns: now_ns,
+            }),
+            stopping: false,
+        }
+    }
+
+    /// True if no transaction waits for a batch.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    pub fn clients(&self) -> u64 {
+        self.clients.len() as u64
+    }
+
+    pub fn client_down(&mut self, client: ClientId) {
+        for session in self.clients.remove(&client).unwrap_or_default() {
+            if self.sessions.get(&session) == Some(&client) {
+                self.sessions.remove(&session);
+            }
+        }
+    }
+
+    fn route(&mut self, session: SessionId, client: ClientId) {
+        if self.sessions.get(&session) == Some(&client) || self.sessions.len() >= SESSIONS_MAX {
+            return;
+        }
+        self.sessions.insert(session, client);
+        self.clients.entry(client).or_default().push(session);
+    }
+}
+
+impl<P: Platform> Replica<P> {
+    pub(super) fn greet(&mut self, client: ClientId) {
+        self.gateway.clients.entry(client).or_default();
+        let (cluster, epoch) = (self.config.epoch.cluster, self.config.epoch.id);
+        let hello = Response::Hello {
+            cluster,
+            epoch,
+            replica: self.config.me,
+            mode: self.mode(),
+        };
+        self.outbox.push(Out::Client(client, hello));
+    }
+
+    pub(super) fn on_request(&mut self, now: u64, client: ClientId, frame: Bytes) {
+        match Request::decode(frame) {
+            Ok(Request::Submit(groups)) => self.on_submit(now, client, groups),
+            Ok(Request::Query { id, query }) => {
+                let answer = self.exec.query(&query);
+                let height = self.exec.height();
+                self.outbox
+                    .push(Out::Client(client, Response::Answer { id, height, answer }));
+            }
+            Ok(Request::Status) => {
+                let status = Response::Status {
+                    mode: self.mode(),
+                    height: self.core.committed_height(),
+                    executed: self.exec.height(),
+                    epoch: self.config.epoch.id,
+                };
+                self.outbox.push(Out::Client(client, status));
+            }
+            Err(_) => self.counters.frames_malformed += 1,
+        }
+    }
+
+    fn on_submit(&mut self, now: u64, client: ClientId, groups: Bytes) {
+        let Ok(txs) = batch::validate(&groups) else {
+            self.counters.frames_malformed += 1;
+            return self.refuse(client, &groups, Refusal::Malformed);
+        };
+        let backlog = self.store.backlog_bytes(self.config.me) + self.gateway.buffer.len() as u64;
+        let overloaded = backlog + groups.len() as u64 > self.config.window_bytes
+            || self
+                .gateway
+                .tokens
+                .as_mut()
+                .is_some_and(|t| !t.take(u64::from(txs), now));
+        if self.gateway.stopping {
+            return self.refuse(client, &groups, Refusal::Unavailable);
+        }
+        if overloaded {
+            return self.refuse(client, &groups, Refusal::Overloaded);
+        }
+        match self.config.signed_clients {
+            true => {
+                let digest = types::BatchDigest::ZERO;
+                let pending = Pending::Submission {
+                    client,
+                    groups: groups.clone(),
+                };
+                self.submit(
+                    pending,
+                    crypto::Job::Groups {
+                        digest,
+                        batch: groups,
+                    },
+                );
+            }
+            false => self.admit(now, client, &groups, txs),
+        }
+    }
+
+    /// Copies admitted groups into the next batch: the one copy between socket and store.
+    pub(super) fn admit(&mut self, now: u64, client: ClientId, groups: &[u8], txs: u32) {
+        if self.gateway.buffer.len() + groups.len() > self.gateway.batch_bytes {
+            self.cut_batch_now(now);
+        }
+        for group in batch::groups(groups) {
+            self.gateway.route(group.session, client);
+        }
+        if self.gateway.buffer.capacity() == 0 {
+            self.gateway
+                .buffer
+                .reserve(self.gateway.batch_bytes.max(groups.len()));
+        }
+        self.gateway.buffer.extend_from_slice(groups);
+        self.gateway.buffer_txs += txs;
+        self.counters.txs_admitted += u64::from(txs);
+        if self.gateway.buffer.len() >= self.gateway.batch_bytes {
+            self.cut_batch_now(now);
+        }
+    }
+
+    pub(super) fn refuse(&mut self, client: ClientId, groups: &[u8], reason: Refusal) {
+        let retry_after_ms = match reason {
+            Refusal::Unavailable => STOPPING_HINT_MS,
+            _ => RETRY_HINT_MS,
+        };
+        let mut rest = groups;
+        while let Ok(group) = Group::take(&mut rest) {
+            let seqs: Vec<u64> = group.txs().map(|tx| tx.seq).collect();
+            self.counters.txs_refused += seqs.len() as u64;
+            let (mode, session) = (self.mode(), group.session);
+            let refused = Response::Refused {
+                reason,
+                mode,
+                retry_after_ms,
+                session,
+                seqs,
+            };
+            self.outbox.push(Out::Client(client, refused));
+            if rest.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// Cuts what has gathered if a car could take it at once: no fixed delay at low load, full
+    /// batches at high load.
+    pub(super) fn cut_batch(&mut self, now: u64) {
+        let free = self.core.could_cut_car(now);
+        if !self.gateway.buffer.is_empty() && free {
+            self.cut_batch_now(now);
+        }
+    }
+
+    fn cut_batch_now(&mut self, now: u64) {
+        if self.gateway.buffer.is_empty() {
+            return;
+        }
+        let txs = std::mem::take(&mut self.gateway.buffer_txs);
+        let mut full = std::mem::take(&mut self.gateway.buffer);
+        if full.len() < full.capacity() / 2 {
+            full.shrink_to_fit();
+        }
+        let bytes = Bytes::from(full);
+        let digest = batch::digest(&bytes);
+        if !self.store.push(digest, bytes.clone(), self.config.me) {
+            return;
+        }
+        self.counters.own_batches += 1;
+        self.counters.own_batch_bytes += bytes.len() as u64;
+        self.append(records::batch(digest, bytes.clone()));
+        let len_bytes = bytes.len() as u32;
+        // A batch promises nothing: it may leave before it is on disk; the car that names it may not.
+        self.outbox.push(Out::Peers(
+            self.core.config().others(),
+            Message::Batch(bytes),
+        ));
+        self.core.own_batch(
+            now,
+            BatchRef {
+                digest,
+                len_bytes,
+                txs,
+            },
+            &mut self.effects,
+        );
+    }
+
+    /// Executes a block and gathers the receipts of the own lane's transactions.
+    pub(super) fn execute(&mut self, block: DeliveredBlock) {
+        let height = block.header.height;
+        if height <= self.exec.height() {
+            return self.store.executed(block);
+        }
+        let me = self.config.me;
+        let mut inputs = Vec::with_capacity(block.batches.len());
+        for (lane, batch) in &block.batches {
+            match self.store.get(&batch.digest) {
+                Some(bytes) => inputs.push(execution::BatchInput {
+                    digest: batch.digest,
+                    bytes: bytes.clone(),
+                    receipts: *lane == me,
+                }),
+                None => {
+                    self.fatal = Some(format!(
+                        "batch {} of block {height} vanished before its execution: this is a defect",
+                        batch.digest
+                    ));
+                    return;
+                }
+            }
+        }
+        let mut by_session: Vec<(SessionId, Vec<Entry>)> = Vec::new();
+        let summary = self
+            .exec
+            .execute_block(
+                height,
+                &inputs,
+                &mut |_, session, entry| match by_session.last_mut() {
+                    Some((last, entries)) if last == session => entries.push(entry),
+                    _ => by_session.push((*session, vec![entry])),
+                },
+            );
+        self.counters.txs_executed += summary.txs;
+        self.counters.txs_applied += summary.applied;
+        self.counters.txs_rejected += summary.rejected;
+        self.counters.txs_duplicate += summary.duplicates;
+        self.counters.txs_sequence_reused += summary.sequence_reused;
+        self.counters.txs_below_window += summary.below_window;
+        self.counters.payload_bytes += summary.payload_bytes;
+        self.ledger.push(measure::LedgerRecord {
+            height: height.0,
+            view: block.header.view.0,
+            epoch: self.config.epoch.id.0.0[..8].try_into().unwrap_or_default(),
+            block: block.id.0.0,
+            digest: summary.ledger.0,
+            txs: (summary.applied + summary.rejected) as u32,
+        });
+        self.gather_receipts(&block, by_session);
+        self.store.executed(block);
+    }
+
+    fn gather_receipts(
+        &mut self,
+        block: &DeliveredBlock,
+        by_session: Vec<(SessionId, Vec<Entry>)>,
+    ) {
+        let height = block.header.height;
+        let mut by_client: Vec<(ClientId, Vec<SessionEntries>)> = Vec::new();
+        for (session, entries) in by_session {
+            let Some(client) = self.gateway.sessions.get(&session).copied() else {
+                continue;
+            };
+            self.counters.receipts_sent += entries.len() as u64;
+            let entries = SessionEntries { session, entries };
+            match by_client.iter_mut().find(|(id, _)| *id == client) {
+                Some((_, sessions)) => sessions.push(entries),
+                None => by_client.push((client, vec![entries])),
+            }
+        }
+        let proof = self.proofs.get(&height).cloned();
+        for (client, sessions) in by_client {
+            match &proof {
+                Some(proof) => {
+                    let receipts = Receipts {
+                        epoch: self.config.epoch.id,
+                        block: block.id,
+                        height,
+                        mode: self.mode(),
+                        proof: proof.as_ref().clone(),
+                        sessions,
+                    };
+                    self.gateway
+                        .receipts
+                        .push((client, Response::Receipts(receipts)));
+                }
+                None => self.gateway.receipts.extend(
+                    sessions
+                        .into_iter()
+                        .map(|entries| (client, Response::Settled(entries))),
+                ),
+            }
+        }
+    }
+
+    /// Receipts leave when the certificates that they rest on are durable here.
+    pub(super) fn send_receipts(&mut self) {
+        for (client, response) in std::mem::take(&mut self.gateway.receipts) {
+            self.outbox.push_durable(Out::Client(client, response));
+        }
+    }
+}

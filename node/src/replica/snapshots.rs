@@ -1,0 +1,367 @@
+//! Checkpoints of the whole replicated state: taken, served in pieces, fetched in pieces.
+//!
+//! ```text
+//! stream := order_len:u32 execution_digest[32] order[order_len] execution's snapshot
+//! state  := H(execution_digest | H(order))        what a quorum signs
+//! ```
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, Bytes};
+use consensus::OrderState;
+use execution::{AppKind, Executor, Snapshot};
+use types::limits::{SNAPSHOT_CHUNK_LEN_MAX, SNAPSHOT_LEN_MAX};
+use types::{
+    CheckpointCert, Digest, Height, Message, ReplicaId, SignerSet, SnapshotChunk, SnapshotRequest,
+    Wire,
+};
+
+use super::outbox::Out;
+use super::{Replica, records};
+use crate::platform::Platform;
+
+/// Snapshots kept while they wait for their certificates.
+const KEPT_MAX: usize = 4;
+const RETRY_NS: u64 = 500_000_000;
+const HEAD_LEN: usize = 36;
+
+#[derive(Debug)]
+pub(super) struct Kept {
+    head: Bytes,
+    snapshot: Snapshot,
+}
+
+impl Kept {
+    fn len_bytes(&self) -> u64 {
+        self.head.len() as u64 + self.snapshot.len_bytes()
+    }
+
+    fn chunk(&self, offset: u64, len: usize) -> Bytes {
+        let head = self.head.len() as u64;
+        match offset < head {
+            true => self
+                .head
+                .slice(offset as usize..self.head.len().min(offset as usize + len)),
+            false => self.snapshot.encode_chunk(offset - head, len),
+        }
+    }
+
+    fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(self.len_bytes() as usize);
+        out.extend_from_slice(&self.head);
+        out.extend_from_slice(&self.snapshot.encode());
+        Bytes::from(out)
+    }
+}
+
+#[derive(Debug)]
+struct Fetch {
+    cert: CheckpointCert,
+    from: SignerSet,
+    attempt: u32,
+    buffer: Vec<u8>,
+    asked_ns: u64,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Snapshots {
+    kept: BTreeMap<Height, Kept>,
+    certified: Option<CheckpointCert>,
+    fetch: Option<Fetch>,
+    /// Height of the checkpoint that the journal begins with.
+    pub journal_base: Height,
+}
+
+/// A snapshot that proved to be what its certificate says.
+pub(super) struct Opened {
+    pub order: OrderState,
+    pub order_bytes: Bytes,
+    pub executor: Executor,
+}
+
+fn state_of(execution: Digest, order: &[u8]) -> Digest {
+    let mut bytes = [0; 64];
+    bytes[..32].copy_from_slice(&execution.0);
+    bytes[32..].copy_from_slice(&Digest::of("reforge order state v1", order).0);
+    Digest::of("reforge state v1", &bytes)
+}
+
+/// Checks a whole stream against the state that a quorum signed, and takes it apart.
+pub(super) fn open(stream: &Bytes, cert: &CheckpointCert, app: AppKind) -> Result<Opened, String> {
+    let head = stream.get(..HEAD_LEN).ok_or("shorter than its head")?;
+    let (len, digest) = head.split_at(4);
+    let order_len = u32::from_le_bytes(len.try_into().map_err(|_| "head")?) as usize;
+    let execution = Digest(digest.try_into().map_err(|_| "head")?);
+    let order_end = HEAD_LEN
+        .checked_add(order_len)
+        .filter(|end| *end <= stream.len());
+    let order_end = order_end.ok_or("ordering state is cut off")?;
+    let order_bytes = stream.slice(HEAD_LEN..order_end);
+    let found = state_of(execution, &order_bytes);
+    if found != cert.state {
+        return Err(format!("state {found}, but a quorum signed {}", cert.state));
+    }
+    let order = records::order(order_bytes.clone())?;
+    let executor =
+        Executor::restore(&stream[order_end..], execution).map_err(|why| why.to_string())?;
+    if executor.kind() != app {
+        return Err(format!(
+            "of application {}, configured is {}",
+            executor.kind().name(),
+            app.name()
+        ));
+    }
+    Ok(Opened {
+        order,
+        order_bytes,
+        executor,
+    })
+}
+
+impl Snapshots {
+    pub fn take(&mut self, executor: &Executor, order: &[u8]) -> Digest {
+        let snapshot = executor.snapshot();
+        let execution = snapshot.digest();
+        let mut head = Vec::with_capacity(HEAD_LEN + order.len());
+        head.put_u32_le(order.len() as u32);
+        head.extend_from_slice(&execution.0);
+        head.extend_from_slice(order);
+        self.kept.insert(
+            snapshot.height(),
+            Kept {
+                head: Bytes::from(head),
+                snapshot,
+            },
+        );
+        while self.kept.len() > KEPT_MAX {
+            self.kept.pop_first();
+        }
+        state_of(execution, order)
+    }
+
+    /// The snapshot that the journal began with is the newest certified one.
+    pub fn restore(&mut self, cert: CheckpointCert, executor: &Executor, order: Bytes) {
+        self.take(executor, &order);
+        self.journal_base = cert.height;
+        self.certified = Some(cert);
+    }
+
+    pub fn certified(&mut self, cert: &CheckpointCert) {
+        if self.kept.contains_key(&cert.height) {
+            self.kept = self.kept.split_off(&cert.height);
+            self.certified = Some(cert.clone());
+        }
+    }
+
+    /// Height up to which a certified snapshot stands in for bytes.
+    pub fn covered(&self) -> Height {
+        self.certified.as_ref().map_or(Height(0), |c| c.height)
+    }
+
+    pub fn newest(&self) -> Option<(&CheckpointCert, Bytes)> {
+        let cert = self.certified.as_ref()?;
+        Some((cert, self.kept.get(&cert.height)?.encode()))
+    }
+
+    pub fn deadline_ns(&self) -> u64 {
+        self.fetch
+            .as_ref()
+            .map_or(u64::MAX, |fetch| fetch.asked_ns + RETRY_NS)
+    }
+}
+
+impl<P: Platform> Replica<P> {
+    pub(super) fn need_snapshot(&mut self, now: u64, cert: CheckpointCert, from: SignerSet) {
+        let behind = self
+            .snapshots
+            .fetch
+            .as_ref()
+            .is_none_or(|f| f.cert.height < cert.height);
+        // A transfer under way goes on: whoever serves it keeps it for a while.
+        let stale = self.snapshots.fetch.as_ref().is_some_and(|f| f.attempt > 3);
+        if behind && (self.snapshots.fetch.is_none() || stale) && cert.height > self.exec.height() {
+            self.snapshots.fetch = Some(Fetch {
+                cert,
+                from,
+                attempt: 0,
+                buffer: Vec::new(),
+                asked_ns: now,
+            });
+            self.ask_snapshot(now);
+        }
+    }
+
+    fn ask_snapshot(&mut self, now: u64) {
+        let Some(fetch) = &mut self.snapshots.fetch else {
+            return;
+        };
+        fetch.asked_ns = now;
+        let mut others = fetch.from;
+        others.remove(self.config.me);
+        let to = others
+            .iter()
+            .nth(fetch.attempt as usize % others.len().max(1));
+        let request = SnapshotRequest {
+            epoch: self.config.epoch.id,
+            height: fetch.cert.height,
+            offset: fetch.buffer.len() as u64,
+        };
+        if let Some(to) = to {
+            self.outbox.push(Out::Peers(
+                [to].into_iter().collect(),
+                Message::SnapshotRequest(request),
+            ));
+        }
+    }
+
+    pub(super) fn retry_snapshot(&mut self, now: u64) {
+        if now >= self.snapshots.deadline_ns()
+            && let Some(fetch) = &mut self.snapshots.fetch
+        {
+            fetch.attempt += 1;
+            self.ask_snapshot(now);
+        }
+    }
+
+    pub(super) fn serve_snapshot(&mut self, from: ReplicaId, request: &SnapshotRequest) {
+        let Some(cert) = self.snapshots.certified.clone() else {
+            return;
+        };
+        let Some(kept) = self.snapshots.kept.get(&cert.height) else {
+            return;
+        };
+        // Another height than the newest is gone: the first chunk of the newest says so.
+        let offset = if request.height == cert.height {
+            request.offset
+        } else {
+            0
+        };
+        let chunk = SnapshotChunk {
+            total_bytes: kept.len_bytes(),
+            offset,
+            bytes: kept.chunk(offset, SNAPSHOT_CHUNK_LEN_MAX),
+            cert,
+        };
+        self.outbox.push(Out::Peers(
+            [from].into_iter().collect(),
+            Message::SnapshotChunk(chunk),
+        ));
+    }
+
+    /// `chunk.cert` was checked if it is not the one that is being fetched.
+    pub(super) fn on_chunk(&mut self, now: u64, from: ReplicaId, chunk: SnapshotChunk) {
+        let Some(fetch) = &mut self.snapshots.fetch else {
+            return;
+        };
+        let known = chunk.cert.height == fetch.cert.height && chunk.cert.state == fetch.cert.state;
+        if !known {
+            if chunk.cert.height > fetch.cert.height {
+                let job = crypto::Job::CheckpointCert(chunk.cert);
+                self.submit(super::Pending::NewerCheckpoint { from }, job);
+            }
+            return;
+        }
+        let bad = chunk.total_bytes > SNAPSHOT_LEN_MAX
+            || chunk.offset != fetch.buffer.len() as u64
+            || chunk.offset + chunk.bytes.len() as u64 > chunk.total_bytes
+            || chunk.bytes.is_empty();
+        if bad {
+            return;
+        }
+        fetch.buffer.extend_from_slice(&chunk.bytes);
+        if (fetch.buffer.len() as u64) < chunk.total_bytes {
+            self.ask_snapshot(now);
+        } else {
+            self.install(now);
+        }
+    }
+
+    /// A newer checkpoint than the one being fetched was proven: begin again with that one.
+    pub(super) fn newer_checkpoint(&mut self, now: u64, from: ReplicaId, cert: CheckpointCert) {
+        if self
+            .snapshots
+            .fetch
+            .as_ref()
+            .is_some_and(|f| f.cert.height < cert.height)
+        {
+            let holders = cert.signatures.signers.union([from].into_iter().collect());
+            self.snapshots.fetch = Some(Fetch {
+                cert,
+                from: holders,
+                attempt: 0,
+                buffer: Vec::new(),
+                asked_ns: now,
+            });
+            self.ask_snapshot(now);
+        }
+    }
+
+    fn install(&mut self, now: u64) {
+        let Some(mut fetch) = self.snapshots.fetch.take() else {
+            return;
+        };
+        let stream = Bytes::from(std::mem::take(&mut fetch.buffer));
+        let opened = match open(&stream, &fetch.cert, self.config.app) {
+            Ok(opened) => opened,
+            Err(why) => {
+                tracing::warn!(height = %fetch.cert.height, %why, "snapshot refused, asking another replica");
+                fetch.attempt += 1;
+                self.snapshots.fetch = Some(fetch);
+                self.ask_snapshot(now);
+                return;
+            }
+        };
+        if opened.executor.height() <= self.exec.height() {
+            return;
+        }
+        let height = opened.executor.height();
+        let cert = fetch.cert;
+        if self
+            .core
+            .install_snapshot(now, opened.order, cert.clone(), &mut self.effects)
+        {
+            self.exec = opened.executor;
+            self.snapshots.restore(cert, &self.exec, opened.order_bytes);
+            for digest in self.store.forget_up_to(height) {
+                self.core.batch_dropped(digest);
+            }
+            self.rotate();
+        }
+    }
+
+    /// Begins the journal anew when it has grown enough and a newer snapshot can be its base.
+    pub(super) fn maybe_rotate(&mut self) {
+        let grown =
+            self.config.durable && self.platform.journal_bytes() > self.config.journal_bytes;
+        if grown && self.snapshots.covered() > self.snapshots.journal_base {
+            self.rotate();
+        }
+    }
+
+    fn rotate(&mut self) {
+        if !self.config.durable {
+            return;
+        }
+        let Some((cert, stream)) = self.snapshots.newest() else {
+            return;
+        };
+        let mut base = records::checkpoint(cert, &stream);
+        let covered = cert.height;
+        let safety = consensus::Durable::Safety(Box::new(self.core.safety().clone()));
+        base.push(records::encode(&safety));
+        for (digest, bytes) in self.store.live_after(covered) {
+            base.push(records::batch(digest, bytes));
+        }
+        let (headers, cars) = self.core.live_records();
+        let headers = headers.into_iter().filter(|h| h.height > covered);
+        base.extend(headers.map(|h| records::encode(&consensus::Durable::Header(h))));
+        base.extend(
+            cars.into_iter()
+                .map(|c| records::encode(&consensus::Durable::Car(c))),
+        );
+        self.snapshots.journal_base = covered;
+        self.platform.rotate(base);
+        self.outbox.appended();
+    }
+}
