@@ -95,7 +95,7 @@ impl Core {
             && share.epoch == self.config.epoch.id
             && self.config.epoch.members.contains(from)
             && share.height > newest
-            && share.height.0 % interval == 0
+            && share.height.0.is_multiple_of(interval)
             && share.height.0 <= self.tree.tip().height.0 + HEIGHTS_MAX as u64 * interval;
         if !useful {
             return;

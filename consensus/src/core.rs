@@ -173,9 +173,14 @@ impl Core {
         for header in headers {
             let justify = header.justify.clone();
             self.try_commit(&justify, &mut effects);
-            let _ = self.tree.insert(header);
+            if let Ok(id) = self.tree.insert(header) {
+                self.tree.persist_once(id);
+            }
         }
         let high_qc = self.safety.high_qc.clone();
+        if !self.tree.knows(high_qc.block) {
+            self.want_chain(now, high_qc.block, self.config.me, out);
+        }
         self.tree.note_cert(&high_qc);
         self.try_commit(&high_qc, &mut effects);
         out.extend(
@@ -268,14 +273,20 @@ impl Core {
         if qc.view > self.safety.high_qc.view {
             self.safety.high_qc = qc.clone();
         }
-        if let Some(block) = self.tree.get(qc.block) {
-            out.push(Effect::Persist(Durable::Header(block.header.clone())));
+        if self.tree.get(qc.block).is_some() {
+            self.persist_header(qc.block, out);
             self.try_commit(qc, out);
         } else if qc.view > self.tree.tip().view {
             self.want_chain(now, qc.block, from, out);
         }
         if self.pacemaker.enter_certified(qc.view.next(), now) {
             self.entered_view(now, out);
+        }
+    }
+
+    fn persist_header(&mut self, id: BlockId, out: &mut Vec<Effect>) {
+        if let Some(header) = self.tree.persist_once(id) {
+            out.push(Effect::Persist(Durable::Header(header)));
         }
     }
 
@@ -316,7 +327,7 @@ impl Core {
         for (block, (_, proof)) in path.into_iter().zip(proofs.into_iter().rev()) {
             let (height, view) = (block.header.height, block.header.view);
             self.leaders.committed(&block.header);
-            if height.0 % self.config.checkpoint_interval == 0 {
+            if height.0.is_multiple_of(self.config.checkpoint_interval) {
                 self.keep_order_state(&block);
             }
             self.delivery
@@ -492,7 +503,7 @@ impl Core {
         let mut to = SignerSet::EMPTY;
         to.insert(self.leader(header.view.next()));
         to.insert(self.leader(header.view.next().next()));
-        out.push(Effect::Persist(Durable::Header(header.clone())));
+        self.persist_header(id, out);
         out.push(Effect::Persist(Durable::Safety(Box::new(
             self.safety.clone(),
         ))));

@@ -78,11 +78,6 @@ impl Delivery {
         self.waiting.len()
     }
 
-    /// Height of the next block to hand on, if any waits.
-    pub fn next_height(&self) -> Option<Height> {
-        self.waiting.front().map(|w| w.header.height)
-    }
-
     /// True if a committed block that waits needs a car of this lane and index.
     pub fn wants_car(&self, lane: ReplicaId, index: u64) -> bool {
         let delivered = self.delivered.get(lane.index()).map_or(0, |e| e.index);

@@ -53,6 +53,8 @@ pub enum Check {
 }
 
 /// What is to be done, in this order.
+// Consumed at once, never kept in numbers: boxing the messages would only cost allocations.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     Persist(Durable),

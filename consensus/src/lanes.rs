@@ -12,6 +12,9 @@ use crate::effect::Nanos;
 /// Most different cars kept for one index of a lane: an equivocating owner's.
 const FORKS_MAX: usize = 4;
 
+/// Signatures to be checked, by signer.
+pub(crate) type AckShares = Vec<(ReplicaId, [u8; 64])>;
+
 /// A place in a lane; index 0 with a zero car: before its first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CutEntry {
@@ -204,7 +207,7 @@ impl Lanes {
         from: ReplicaId,
         id: CarId,
         signature: [u8; 64],
-    ) -> Option<(u64, Vec<(ReplicaId, [u8; 64])>)> {
+    ) -> Option<(u64, AckShares)> {
         let flight = self.own.in_flight.iter_mut().find(|f| f.id == id)?;
         flight.shares.insert(from, signature);
         if flight.checking || flight.shares.len() < quorum {

@@ -21,6 +21,8 @@ pub struct Block {
     pub core: HeaderCore,
     /// Newest car of every lane that this block and its ancestors order.
     pub cut: Arc<Vec<CutEntry>>,
+    /// Whether it was written to the journal.
+    pub persisted: bool,
 }
 
 impl Block {
@@ -61,7 +63,6 @@ pub struct Tree {
     tip: Tip,
     /// Committed blocks still kept; the first has height `horizon`.
     committed: VecDeque<BlockId>,
-    committed_bytes: u64,
 }
 
 impl Tree {
@@ -83,7 +84,6 @@ impl Tree {
             certs: HashMap::new(),
             tip,
             committed: VecDeque::new(),
-            committed_bytes: 0,
         }
     }
 
@@ -163,9 +163,17 @@ impl Tree {
                 header,
                 core,
                 cut,
+                persisted: false,
             },
         );
         Ok(id)
+    }
+
+    /// The header to write to the journal, unless it is there already.
+    pub fn persist_once(&mut self, id: BlockId) -> Option<Arc<Header>> {
+        let block = self.blocks.get_mut(&id).filter(|block| !block.persisted)?;
+        block.persisted = true;
+        Some(block.header.clone())
     }
 
     /// `id` and its ancestors above the committed tip, newest first, at most `most`.
@@ -200,7 +208,6 @@ impl Tree {
         path.reverse();
         for block in &path {
             self.committed.push_back(block.id);
-            self.committed_bytes += header_bytes(&block.header);
         }
         if let Some(last) = path.last() {
             self.tip = Tip {
@@ -250,17 +257,8 @@ impl Tree {
                 return;
             };
             self.certs.remove(&id);
-            if let Some(block) = self.blocks.remove(&id) {
-                self.committed_bytes = self
-                    .committed_bytes
-                    .saturating_sub(header_bytes(&block.header));
-            }
+            self.blocks.remove(&id);
         }
-    }
-
-    /// Bytes of committed headers kept, estimated.
-    pub fn committed_bytes(&self) -> u64 {
-        self.committed_bytes
     }
 
     /// All headers kept, in order of height.
@@ -268,10 +266,6 @@ impl Tree {
         let mut out: Vec<Arc<Header>> = self.blocks.values().map(|b| b.header.clone()).collect();
         out.sort_by_key(|h| (h.height, h.view, h.proposer));
         out
-    }
-
-    pub fn uncommitted(&self) -> usize {
-        self.by_view.len()
     }
 
     /// The proof for `block`, which `newest` (certified by `qc`) commits: `chain_len` certificates at
@@ -298,14 +292,6 @@ impl Tree {
         certs.reverse();
         (chain.len() >= chain_len).then_some(CommitProof { chain, certs })
     }
-}
-
-fn header_bytes(header: &Header) -> u64 {
-    600 + header
-        .cut
-        .iter()
-        .map(|c| 100 + c.acks.bytes.len() as u64)
-        .sum::<u64>()
 }
 
 /// The lane-wise maximum: a cut names only lanes that advance, each by a higher index.
