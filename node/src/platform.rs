@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crypto::{Done, Job};
 use storage::{Record, SyncToken};
 use types::client::Response;
-use types::{Message, ReplicaId};
+use types::{Message, ReplicaId, SignerSet};
 
 /// Name of a client connection, never used twice by one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,13 +17,22 @@ pub enum NodeEvent {
     PeerUp(ReplicaId),
     PeerDown(ReplicaId),
     /// A frame from an authenticated replica.
-    Peer { from: ReplicaId, frame: Bytes },
+    Peer {
+        from: ReplicaId,
+        frame: Bytes,
+    },
     ClientUp(ClientId),
     ClientDown(ClientId),
     /// A frame from a client.
-    Client { client: ClientId, frame: Bytes },
+    Client {
+        client: ClientId,
+        frame: Bytes,
+    },
     /// A job that was given to [`Platform::submit`] is done.
-    Done { tag: u64, done: Done },
+    Done {
+        tag: u64,
+        done: Done,
+    },
     /// Everything appended before `SyncToken` is durable.
     Synced(SyncToken),
 }
@@ -33,6 +42,10 @@ pub enum NodeEvent {
 pub trait Platform {
     /// Sends to another replica (never to oneself).
     fn send(&mut self, to: ReplicaId, message: &Message);
+    /// Sends to several replicas; encoded once where the platform can share bytes.
+    fn broadcast(&mut self, to: SignerSet, message: &Message) {
+        to.iter().for_each(|peer| self.send(peer, message));
+    }
     /// Sends to a client.
     fn reply(&mut self, client: ClientId, response: &Response);
     /// Appends to the journal; order is kept.
