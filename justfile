@@ -1,0 +1,38 @@
+# The one door: CI calls the same recipes. `just` lists them.
+
+default:
+    @just --list --unsorted
+
+# Four replicas order real transactions, both commit rules, one crash; table and run folder (the main job)
+quick *ARGS:
+    cargo run --release -- quick {{ARGS}}
+
+# All tests of the workspace
+test *ARGS:
+    cargo test --workspace {{ARGS}}
+
+# Formatting, lints with warnings denied, arrows between rooms (less than two minutes when warm)
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo test --test arrows
+
+# Licences and banned crates (needs cargo-deny)
+deny:
+    cargo deny --all-features check licenses bans sources
+
+# Run an experiment spec: just run specs/capacity-n4.toml
+run SPEC *ARGS:
+    cargo run --release -- run {{SPEC}} {{ARGS}}
+
+# Simulated seeds, for example: just sim 0..1000
+sim SEEDS='0..300' *ARGS:
+    cargo run --release -- sim --seeds {{SEEDS}} {{ARGS}}
+
+# Criterion benches of the signature schemes
+crypto-bench *ARGS:
+    cargo bench -p crypto-bench {{ARGS}}
+
+# What CI runs, from a clean checkout
+ci:
+    bash .ci/run
