@@ -31,6 +31,8 @@ use crate::workload::Workload;
 const SECOND_NS: u64 = 1_000_000_000;
 /// How often silence is looked for.
 const WATCH_NS: u64 = 20_000_000;
+/// How soon a connection that took nothing is tried again.
+const BLOCKED_NS: u64 = 1_000_000;
 
 /// Parts from which a generator is put together.
 #[derive(Debug)]
@@ -270,20 +272,22 @@ impl Generator {
         Some(next_ns.max(self.flushed_ns + self.coalesce_ns))
     }
 
-    /// When [`Generator::turn`] has to be called next, whatever happens: sends first, then whether
-    /// the moment is one of sending (worth hitting exactly).
+    /// When [`Generator::turn`] has to be called next, whatever happens, and whether that moment is
+    /// one of sending (worth hitting exactly). `checker_free` says whether claims would be taken.
     #[must_use]
-    pub fn wake_ns(&self) -> (u64, bool) {
+    pub fn wake_ns(&self, now_ns: u64, checker_free: bool) -> (u64, bool) {
         let send_ns = self.flush_ns().unwrap_or(u64::MAX);
         let mut other_ns = self.plan.end_ns.min(self.next_tick_ns);
         if self.in_flight > 0 {
             other_ns = other_ns.min(self.watched_ns + WATCH_NS);
         }
         if self.is_blocked() {
-            // A full queue has no event of ours; it is looked at again soon.
-            other_ns = other_ns.min(self.watched_ns + WATCH_NS / 20);
+            // A full queue or window has no event of ours; it is looked at again soon.
+            other_ns = other_ns.min(now_ns + BLOCKED_NS);
         }
-        other_ns = other_ns.min(self.claims_due_ns.unwrap_or(u64::MAX));
+        if checker_free {
+            other_ns = other_ns.min(self.claims_due_ns.unwrap_or(u64::MAX));
+        }
         other_ns = other_ns.min(self.fleet.due_ns().unwrap_or(u64::MAX));
         (send_ns.min(other_ns), send_ns <= other_ns)
     }
@@ -314,5 +318,7 @@ impl Generator {
     }
 }
 
+#[cfg(test)]
+mod fake_net;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@
 
 pub mod account;
 pub mod blocks;
+pub mod checker;
 pub mod claims;
 pub mod config;
 pub mod error;
@@ -20,13 +21,17 @@ pub mod generator;
 pub mod notes;
 pub mod proofs;
 pub mod receipts_log;
+pub mod report;
 mod rng;
+mod run;
 pub mod schedule;
 pub mod session;
 pub mod workload;
 
 pub use config::{Auth, LoadConfig};
 pub use error::LoadError;
+pub use report::{LoadDetail, LoadReport};
+pub use run::{Hooks, run, run_with};
 
 #[cfg(test)]
 mod testkit;

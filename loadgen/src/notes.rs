@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 const NOTES_MAX: u64 = 100_000;
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoteKind {
     /// The connection is up and the replica said a fitting hello.

@@ -81,7 +81,7 @@ pub struct Conflict {
     /// The block that was known, with its proof if it is still kept.
     pub first: (BlockId, Option<CommitProof>),
     /// The block that contradicts it.
-    pub second: (BlockId, CommitProof),
+    pub second: (BlockId, Option<CommitProof>),
 }
 
 /// What is to be done with a frame.
@@ -261,13 +261,7 @@ impl ProofBook {
                 self.conflicts.push(Conflict {
                     height,
                     first: (known, kept.map(|(_, _, proof)| proof.clone())),
-                    second: (
-                        block,
-                        proof.unwrap_or(CommitProof {
-                            chain: Vec::new(),
-                            certs: Vec::new(),
-                        }),
-                    ),
+                    second: (block, proof),
                 });
             }
             _ => {}

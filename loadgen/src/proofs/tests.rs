@@ -129,5 +129,6 @@ fn two_final_blocks_of_one_height_are_evidence() {
     assert_eq!(conflict.second.0, right.id(3));
     let first = conflict.first.1.as_ref().unwrap();
     assert_eq!(first.check(RULE, &epoch(), left.id(3)), Ok(()));
-    assert_eq!(conflict.second.1.check(RULE, &epoch(), right.id(3)), Ok(()));
+    let second = conflict.second.1.as_ref().unwrap();
+    assert_eq!(second.check(RULE, &epoch(), right.id(3)), Ok(()));
 }
