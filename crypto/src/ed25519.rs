@@ -42,12 +42,19 @@ impl Ed25519Key {
     /// anybody can sign).
     pub fn decode(bytes: &[u8; 32]) -> Option<Ed25519Key> {
         let point = CompressedEdwardsY(*bytes).decompress()?;
-        let usable = !point.is_small_order() && point.compress().0 == *bytes;
+        let usable = is_reduced(bytes) && !point.is_small_order();
         usable.then_some(Ed25519Key {
             bytes: *bytes,
             point,
         })
     }
+}
+
+/// True if the 255 bits of `y` are below `p = 2^255 - 19`. (The other encoding that is not canonical,
+/// `x = 0` with a sign, is of points of order 1 and 2 alone.)
+fn is_reduced(bytes: &[u8; 32]) -> bool {
+    let high = bytes[31] & 0x7f == 0x7f && bytes[1..31].iter().all(|byte| *byte == 0xff);
+    !(high && bytes[0] >= 0xed)
 }
 
 impl IdentityScheme for Ed25519 {
