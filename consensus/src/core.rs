@@ -230,7 +230,7 @@ impl Core {
     pub fn wants_proposal(&self, header: &Header) -> bool {
         !self.halted
             && header.epoch == self.config.epoch.id
-            && header.view.0 + 2 >= self.view().0
+            && header.view.0.saturating_add(2) >= self.view().0
             && header.height > self.tree.tip().height
             && self.leader(header.view) == header.proposer
     }

@@ -1,1 +1,8 @@
+//! Unit tests of the parts. The whole is tested by the simulator, which runs the real driver.
+
+mod fixture;
+mod lanes;
+mod leaders;
 mod rules;
+mod tree;
+mod votes;

@@ -1,0 +1,83 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use types::{
+    BlockId, CarCert, CarId, Checkpoint, ClusterId, Digest, Epoch, EpochId, Header, Height,
+    Multisig, Qc, ReplicaId, SignerSet, Tc, TimeoutClaim, View,
+};
+
+pub fn epoch(n: usize) -> Epoch {
+    Epoch {
+        cluster: ClusterId(Digest([1; 32])),
+        id: EpochId(Digest([2; 32])),
+        n,
+        members: SignerSet::all(n),
+    }
+}
+
+pub fn qc(epoch: &Epoch, view: u64, block: BlockId) -> Qc {
+    let signers = epoch.members.iter().take(epoch.quorum()).collect();
+    Qc {
+        epoch: epoch.id,
+        view: View(view),
+        block,
+        votes: Multisig {
+            signers,
+            bytes: Bytes::new(),
+        },
+    }
+}
+
+pub fn header(epoch: &Epoch, view: u64, height: u64, justify: Qc) -> Arc<Header> {
+    Arc::new(Header {
+        epoch: epoch.id,
+        view: View(view),
+        height: Height(height),
+        justify,
+        tc: None,
+        cut: Vec::new(),
+        payload: Digest::ZERO,
+        proposer: ReplicaId((view % epoch.n as u64) as u16),
+        checkpoint: Checkpoint::default(),
+        excluded: None,
+    })
+}
+
+/// Headers at `views`, each justified by a certificate for the one before, from the root on.
+pub fn chain(epoch: &Epoch, views: &[u64]) -> Vec<Arc<Header>> {
+    let mut out: Vec<Arc<Header>> = Vec::new();
+    for (at, view) in views.iter().enumerate() {
+        let justify = match out.last() {
+            None => Qc::root(epoch),
+            Some(parent) => qc(epoch, parent.view.0, parent.id()),
+        };
+        out.push(header(epoch, *view, at as u64 + 1, justify));
+    }
+    out
+}
+
+pub fn tc(epoch: &Epoch, view: u64, claims: &[u64]) -> Tc {
+    let claims = claims.iter().enumerate().map(|(at, claim)| TimeoutClaim {
+        replica: ReplicaId(at as u16),
+        high_qc_view: View(*claim),
+        signature: [0; 64],
+    });
+    Tc {
+        epoch: epoch.id,
+        view: View(view),
+        claims: claims.collect(),
+    }
+}
+
+pub fn car_cert(epoch: &Epoch, lane: u16, index: u64, car: u8) -> CarCert {
+    CarCert {
+        epoch: epoch.id,
+        lane: ReplicaId(lane),
+        index,
+        car: CarId(Digest([car; 32])),
+        acks: Multisig {
+            signers: epoch.members,
+            bytes: Bytes::new(),
+        },
+    }
+}

@@ -1,0 +1,145 @@
+use std::sync::Arc;
+
+use types::{BatchDigest, BatchRef, Car, CarId, Digest, ReplicaId};
+
+use super::fixture::{car_cert, epoch};
+use crate::lanes::{CarVerdict, Lanes, LanesConfig, Missing};
+
+fn batch(name: u8) -> BatchRef {
+    BatchRef {
+        digest: BatchDigest(Digest([name; 32])),
+        len_bytes: 10,
+        txs: 1,
+    }
+}
+
+fn car(lane: u16, index: u64, prev: CarId, name: u8) -> Arc<Car> {
+    let epoch = epoch(4).id;
+    let lane = ReplicaId(lane);
+    Arc::new(Car {
+        epoch,
+        lane,
+        index,
+        prev,
+        batches: vec![batch(name)],
+        signature: [0; 64],
+    })
+}
+
+fn lanes() -> Lanes {
+    Lanes::new(&epoch(4), ReplicaId(0), LanesConfig::default())
+}
+
+#[test]
+fn a_car_is_acknowledged_with_its_bytes_and_its_predecessor() {
+    let mut lanes = lanes();
+    let first = car(1, 1, CarId::ZERO, 1);
+    let second = car(1, 2, first.id(), 2);
+    lanes.batch_stored(batch(2).digest);
+    assert_eq!(lanes.insert(second.clone(), false).1, CarVerdict::New);
+    assert!(
+        lanes.advance(ReplicaId(1), 0).is_empty(),
+        "its predecessor is missing"
+    );
+    assert_eq!(
+        lanes.missing(ReplicaId(1)),
+        Missing::Cars {
+            from_index: 1,
+            tip: second.id()
+        }
+    );
+    lanes.insert(first.clone(), false);
+    assert!(
+        lanes.advance(ReplicaId(1), 0).is_empty(),
+        "its bytes are missing"
+    );
+    assert_eq!(
+        lanes.missing(ReplicaId(1)),
+        Missing::Batches(vec![batch(1).digest])
+    );
+    lanes.batch_stored(batch(1).digest);
+    let acked: Vec<_> = lanes
+        .advance(ReplicaId(1), 0)
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(acked, vec![first.id(), second.id()]);
+    assert_eq!(lanes.insert(first, false).1, CarVerdict::Acked);
+}
+
+#[test]
+fn at_one_index_only_one_car_is_ever_acknowledged() {
+    let mut lanes = lanes();
+    for name in 1..4 {
+        lanes.batch_stored(batch(name).digest);
+    }
+    let (one, other) = (car(1, 1, CarId::ZERO, 1), car(1, 1, CarId::ZERO, 2));
+    lanes.insert(one.clone(), false);
+    assert_eq!(lanes.advance(ReplicaId(1), 0).len(), 1);
+    lanes.insert(other.clone(), false);
+    assert!(lanes.advance(ReplicaId(1), 0).is_empty());
+    lanes.insert(car(1, 2, other.id(), 3), false);
+    assert!(
+        lanes.advance(ReplicaId(1), 0).is_empty(),
+        "nor one that builds on the other"
+    );
+    assert!(lanes.lane(ReplicaId(1)).unwrap().equivocated);
+}
+
+#[test]
+fn own_cars_wait_for_each_other_but_never_for_a_timer_when_idle() {
+    let epoch = epoch(4);
+    let mut lanes = lanes();
+    assert!(lanes.cut_car(&epoch, 5).is_none(), "nothing to carry");
+    lanes.push_own_batch(batch(1));
+    let first = Arc::new(lanes.cut_car(&epoch, 5).unwrap());
+    lanes.push_own_batch(batch(2));
+    assert!(
+        lanes.cut_car(&epoch, 5).is_none(),
+        "the first is being signed"
+    );
+    lanes.own_car(first.clone(), first.id(), 5);
+    assert!(
+        lanes.cut_car(&epoch, 6).is_none(),
+        "too soon after the first"
+    );
+    let due = 5 + LanesConfig::default().car_interval_ns;
+    let second = lanes.cut_car(&epoch, due).unwrap();
+    assert_eq!((second.index, second.prev), (2, first.id()));
+}
+
+#[test]
+fn an_unverified_certificate_never_displaces_a_verified_one_of_its_index() {
+    let epoch = epoch(4);
+    let mut lanes = lanes();
+    assert!(lanes.note_cert(car_cert(&epoch, 1, 5, 1), true));
+    assert!(!lanes.note_cert(car_cert(&epoch, 1, 5, 2), false));
+    assert!(!lanes.note_cert(car_cert(&epoch, 1, 4, 2), true));
+    assert!(lanes.note_cert(car_cert(&epoch, 1, 6, 3), false));
+    lanes.drop_cert(&car_cert(&epoch, 1, 6, 3));
+    assert!(lanes.lane(ReplicaId(1)).unwrap().cert.is_none());
+}
+
+#[test]
+fn requests_are_answered_from_the_lowest_car_on() {
+    let mut lanes = lanes();
+    let mut prev = CarId::ZERO;
+    let mut ids = Vec::new();
+    for index in 1..=200 {
+        let next = car(1, index, prev, 1);
+        prev = next.id();
+        ids.push(prev);
+        lanes.insert(next, false);
+    }
+    let cars = lanes.cars_between(ReplicaId(1), 11, ids[199]);
+    assert_eq!(cars.first().map(|c| c.index), Some(11));
+    assert!(cars.len() <= types::limits::CARS_MAX);
+    assert!(lanes.cars_between(ReplicaId(9), 1, prev).is_empty());
+    lanes.prune(ReplicaId(1), 150);
+    let rest: Vec<u64> = lanes
+        .cars_between(ReplicaId(1), 1, ids[199])
+        .iter()
+        .map(|c| c.index)
+        .collect();
+    assert_eq!(rest.first(), Some(&151));
+}

@@ -1,0 +1,102 @@
+use std::sync::Arc;
+
+use types::{CommitRule, Height, ReplicaId};
+
+use super::fixture::{car_cert, chain, epoch, header, qc};
+use crate::tree::{Misfit, Tree};
+
+#[test]
+fn headers_fit_only_onto_their_parents() {
+    let epoch = epoch(4);
+    let blocks = chain(&epoch, &[1, 2, 3]);
+    let mut tree = Tree::new(&epoch);
+    assert_eq!(tree.insert(blocks[1].clone()), Err(Misfit::Orphan));
+    let first = tree.insert(blocks[0].clone()).unwrap();
+    assert_eq!(tree.insert(blocks[0].clone()), Err(Misfit::Known));
+    let wrong_height = header(&epoch, 2, 3, qc(&epoch, 1, first));
+    assert_eq!(tree.insert(wrong_height), Err(Misfit::Invalid));
+    let wrong_view = header(&epoch, 3, 2, qc(&epoch, 2, first));
+    assert_eq!(
+        tree.insert(wrong_view),
+        Err(Misfit::Invalid),
+        "the certificate names another view"
+    );
+}
+
+#[test]
+fn cuts_never_regress() {
+    let epoch = epoch(4);
+    let mut tree = Tree::new(&epoch);
+    let mut block = chain(&epoch, &[1]).remove(0).as_ref().clone();
+    block.cut = vec![car_cert(&epoch, 2, 5, 9)];
+    let id = tree.insert(Arc::new(block)).unwrap();
+    assert_eq!(tree.base(id).unwrap().cut[2].index, 5);
+    for index in [4, 5] {
+        let mut next = header(&epoch, 2, 2, qc(&epoch, 1, id)).as_ref().clone();
+        next.cut = vec![car_cert(&epoch, 2, index, 8)];
+        assert_eq!(tree.insert(Arc::new(next)), Err(Misfit::Invalid));
+    }
+    let mut next = header(&epoch, 2, 2, qc(&epoch, 1, id)).as_ref().clone();
+    next.cut = vec![car_cert(&epoch, ReplicaId(7).0, 1, 8)];
+    assert_eq!(
+        tree.insert(Arc::new(next)),
+        Err(Misfit::Invalid),
+        "a lane that nobody owns"
+    );
+}
+
+#[test]
+fn committing_moves_the_tip_and_drops_dead_branches() {
+    let epoch = epoch(4);
+    let blocks = chain(&epoch, &[1, 2, 3]);
+    let mut tree = Tree::new(&epoch);
+    for block in &blocks {
+        tree.insert(block.clone()).unwrap();
+    }
+    let dead = tree
+        .insert(header(&epoch, 2, 1, types::Qc::root(&epoch)))
+        .unwrap();
+    let path = tree.commit(blocks[1].id()).unwrap();
+    assert_eq!(path.len(), 2);
+    assert_eq!(tree.tip().height, Height(2));
+    assert!(tree.get(dead).is_none());
+    assert!(tree.committed_at(Height(1)).is_some());
+    assert!(tree.get(blocks[2].id()).is_some());
+    tree.prune_below(Height(2));
+    assert_eq!(tree.horizon(), Height(2));
+    assert!(tree.committed_at(Height(1)).is_none());
+}
+
+#[test]
+fn a_block_of_another_branch_is_a_conflict() {
+    let epoch = epoch(4);
+    let blocks = chain(&epoch, &[1, 3]);
+    let mut tree = Tree::new(&epoch);
+    tree.insert(blocks[0].clone()).unwrap();
+    let other = tree
+        .insert(header(&epoch, 2, 1, types::Qc::root(&epoch)))
+        .unwrap();
+    let child = tree
+        .insert(header(&epoch, 4, 2, qc(&epoch, 2, other)))
+        .unwrap();
+    tree.commit(blocks[0].id()).unwrap();
+    assert!(tree.commit(child).is_none());
+}
+
+#[test]
+fn proofs_convince_and_only_of_their_block() {
+    let epoch = epoch(4);
+    let blocks = chain(&epoch, &[1, 2, 3, 4]);
+    let mut tree = Tree::new(&epoch);
+    for block in &blocks {
+        tree.insert(block.clone()).unwrap();
+    }
+    for (rule, len) in [(CommitRule::TwoChain, 2), (CommitRule::ThreeChain, 3)] {
+        let newest = &blocks[3];
+        let proof = tree
+            .proof(blocks[0].id(), &qc(&epoch, 4, newest.id()), len)
+            .unwrap();
+        assert_eq!(proof.check(rule, &epoch, blocks[0].id()), Ok(()));
+        assert!(proof.check(rule, &epoch, blocks[1].id()).is_err());
+    }
+}
