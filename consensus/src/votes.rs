@@ -28,8 +28,13 @@ pub struct Votes {
 impl Votes {
     /// Keeps a share; false if it is of no use.
     pub fn add(&mut self, epoch: &Epoch, current: View, vote: Vote) -> bool {
-        let in_range = vote.view.0.saturating_add(3) > current.0 && vote.view.0 <= current.0.saturating_add(VIEWS_AHEAD);
+        let in_range = vote.view.0.saturating_add(3) > current.0
+            && vote.view.0 <= current.0.saturating_add(VIEWS_AHEAD);
         if !in_range || vote.epoch != epoch.id || !epoch.members.contains(vote.voter) {
+            return false;
+        }
+        // A correct replica never gives a bad share: whoever did costs us no second search for it.
+        if self.offenders.contains(vote.voter) {
             return false;
         }
         let voted = self.voted.entry(vote.view).or_default();

@@ -35,8 +35,9 @@ fn a_quorum_is_taken_once_and_again_after_bad_shares_are_gone() {
     assert!(votes.offenders.contains(ReplicaId(1)));
     assert!(
         !votes.add(&epoch, View(5), vote(1, 5, 1)),
-        "a bad voter's place stays taken"
+        "whoever gave a bad share is not counted again"
     );
+    assert!(!votes.add(&epoch, View(6), vote(1, 6, 1)));
     assert!(votes.add(&epoch, View(5), vote(3, 5, 1)));
     assert_eq!(votes.take_quorum(&epoch, View(5)).unwrap().1.len(), 3);
 }
