@@ -68,7 +68,7 @@ impl Outbox {
         }
         let limit = self.limit(class);
         let queue = &mut self.queues[class as usize];
-        let cost = frame.len() + FRAME_COST;
+        let cost = cost(&frame);
         // An empty queue takes any frame that is legal: no configuration can wedge a link.
         if queue.bytes > 0 && queue.bytes + cost > limit {
             queue.refused = true;
@@ -134,7 +134,7 @@ impl Outbox {
         };
         let limit = self.limit(class);
         let queue = &mut self.queues[class as usize];
-        queue.bytes -= frame.len() + FRAME_COST;
+        queue.bytes -= cost(&frame);
         if queue.refused && queue.bytes <= limit / 2 {
             queue.refused = false;
             self.drained = true;
@@ -146,7 +146,6 @@ impl Outbox {
 
     /// The initiator's empty first frame: proves that it is alive now.
     pub(crate) fn confirm(&mut self) {
-        self.queues[0].bytes += FRAME_COST;
         self.queues[0]
             .frames
             .push_front(Frame::new(bytes::Bytes::new()));
@@ -211,6 +210,15 @@ pub(super) fn pop_queue(queues: &mut [Queue; 2]) -> Option<(Class, Frame)> {
     match control.frames.pop_front() {
         Some(frame) => Some((Class::Control, frame)),
         None => bulk.frames.pop_front().map(|frame| (Class::Bulk, frame)),
+    }
+}
+
+/// The confirmation is ours, not the owner's: it costs nothing.
+fn cost(frame: &Frame) -> usize {
+    if frame.is_empty() {
+        0
+    } else {
+        frame.len() + FRAME_COST
     }
 }
 
