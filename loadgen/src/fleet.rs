@@ -53,6 +53,10 @@ pub struct Slot {
     pub pause: Option<Pause>,
     /// Last receipts.
     pub last_receipts_ns: u64,
+    /// How long others got receipts since then.
+    pub outpaced_ns: u64,
+    /// When that was last noticed.
+    pub progress_seen_ns: u64,
     /// Sessions that use it now.
     pub members: Vec<u32>,
     /// Whose turn it is among them.
@@ -124,6 +128,8 @@ impl Fleet {
             was_ready: false,
             pause: None,
             last_receipts_ns: 0,
+            outpaced_ns: 0,
+            progress_seen_ns: 0,
             members: Vec::new(),
             cursor: 0,
             backlog: VecDeque::new(),
@@ -252,6 +258,7 @@ impl Fleet {
         slot.link = Link::Ready { conn };
         slot.redial_ns = REDIAL_NS_MIN;
         slot.last_receipts_ns = now_ns;
+        (slot.outpaced_ns, slot.progress_seen_ns) = (0, now_ns);
         let kind = match std::mem::replace(&mut slot.was_ready, true) {
             false => NoteKind::Connected,
             true => {

@@ -159,7 +159,6 @@ impl Generator {
     ) -> Result<Option<SeriesRow>, MeasureError> {
         self.fleet.tend(net, now_ns);
         if now_ns >= self.watched_ns + WATCH_NS {
-            self.watched_ns = now_ns;
             self.watch(now_ns);
         }
         if self.flush_ns().is_some_and(|due_ns| due_ns <= now_ns) {

@@ -31,7 +31,7 @@ pub mod workload;
 pub use config::{Auth, LoadConfig};
 pub use error::LoadError;
 pub use report::{LoadDetail, LoadReport};
-pub use run::{Hooks, run, run_with};
+pub use run::{Hear, Hooks, run, run_with};
 
 #[cfg(test)]
 mod testkit;

@@ -34,13 +34,16 @@ const VERDICTS_WAIT_NS: u64 = 10 * SECOND_NS;
 /// Conflicts whose evidence is written; all are counted.
 const CONFLICT_FILES_MAX: u64 = 16;
 
+/// Called with every `T` of a run.
+pub type Hear<'a, T> = Box<dyn FnMut(&T) + 'a>;
+
 /// What a caller wants to hear and say during a run.
 #[derive(Default)]
 pub struct Hooks<'a> {
     /// Called with every closed second.
-    pub progress: Option<Box<dyn FnMut(&SeriesRow) + 'a>>,
+    pub progress: Option<Hear<'a, SeriesRow>>,
     /// Called with anything else worth a line.
-    pub notice: Option<Box<dyn FnMut(&str) + 'a>>,
+    pub notice: Option<Hear<'a, String>>,
     /// Set from outside to end the run early, with a record. Looked at once a second at least.
     pub stop: Arc<AtomicBool>,
 }

@@ -85,10 +85,12 @@ impl Generator {
 
     /// Looks for silent connections, and for pauses that are over.
     pub(super) fn watch(&mut self, now_ns: u64) {
+        let before_ns = std::mem::replace(&mut self.watched_ns, now_ns);
         for at in 0..self.fleet.slots.len() {
-            match self.fleet.slots[at].pause {
+            let pause = self.fleet.slots[at].pause;
+            match pause {
                 Some(Pause::Until(until_ns)) if until_ns <= now_ns => self.resume(at, now_ns),
-                None if self.is_silent(at, now_ns) => {
+                None if self.is_silent(at, before_ns, now_ns) => {
                     let silent_ns = now_ns - self.fleet.slots[at].last_receipts_ns;
                     let detail = format!("no receipts for {} ms", silent_ns / 1_000_000);
                     self.fleet.note(NoteKind::Silent, at, detail, now_ns);
@@ -100,14 +102,11 @@ impl Generator {
         }
     }
 
-    /// Unanswered requests of its own for `failover_ns`, no receipts meanwhile, and receipts on
-    /// another connection: a cluster which stands still as a whole is left in peace.
-    fn is_silent(&self, at: usize, now_ns: u64) -> bool {
+    /// Requests of its own wait for `failover_ns`, and others made progress for as long without it.
+    /// Time in which nobody got receipts counts for nothing: after a stall of the whole cluster
+    /// somebody has to be first.
+    fn is_silent(&mut self, at: usize, before_ns: u64, now_ns: u64) -> bool {
         let since_ns = now_ns.saturating_sub(self.failover_ns);
-        let slot = &self.fleet.slots[at];
-        if slot.conn().is_none() || slot.last_receipts_ns > since_ns {
-            return false;
-        }
         let waits = |&index: &u32| {
             let session = &self.sessions[index as usize];
             let handed = |request: crate::session::InFlight| request.sent_ns.max(session.routed_ns);
@@ -116,8 +115,23 @@ impl Generator {
         let others = self.fleet.slots.iter().enumerate();
         let progress = others
             .filter(|(other, slot)| *other != at && slot.usable())
-            .any(|(_, slot)| slot.last_receipts_ns > since_ns);
-        progress && slot.members.iter().any(waits)
+            .any(|(_, slot)| slot.last_receipts_ns > before_ns);
+        let members = &self.fleet.slots[at].members;
+        let waits = members.iter().any(waits);
+        let is_live = |&index: &u32| self.sessions[index as usize].live() > 0;
+        let idle = !members.iter().any(is_live);
+        let slot = &mut self.fleet.slots[at];
+        if slot.conn().is_none() || idle || slot.last_receipts_ns > before_ns {
+            slot.outpaced_ns = 0;
+            slot.progress_seen_ns = now_ns;
+            return false;
+        }
+        if progress {
+            let gap_ns = now_ns - slot.progress_seen_ns.min(now_ns);
+            slot.outpaced_ns += gap_ns.min(self.failover_ns / 4);
+            slot.progress_seen_ns = now_ns;
+        }
+        waits && slot.outpaced_ns >= self.failover_ns
     }
 
     /// A paused connection may carry load again.

@@ -183,6 +183,22 @@ fn replicas_that_freeze_for_1400_ms_show_in_the_corrected_p99() {
 }
 
 #[test]
+fn after_a_stall_of_all_whoever_is_first_makes_nobody_silent() {
+    let mut world = World::new(1_000.0, 3_000);
+    world.steps(500);
+    world.frozen = true;
+    world.steps(1_400);
+    world.frozen = false;
+    (1..N).for_each(|at| world.net.replicas[at].silent = true);
+    world.steps(200);
+    (1..N).for_each(|at| world.net.replicas[at].silent = false);
+    let measured = world.finish();
+    assert_eq!(measured.finished, 3_000);
+    assert_eq!(world.load.counters.failovers, 0);
+    assert_eq!(world.notes(), HashMap::from([(NoteKind::Connected, 4)]));
+}
+
+#[test]
 fn a_blocked_connection_is_lag_and_not_hidden() {
     let mut world = World::new(1_000.0, 10_000);
     world.steps(5_000);
