@@ -83,6 +83,8 @@ pub struct Generator {
     /// Due requests that no connection could take.
     orphans: VecDeque<u64>,
     next_slot: usize,
+    /// Due and not yet handed over, wherever they wait.
+    unsent: u64,
     in_flight: u64,
     flushed_ns: u64,
     watched_ns: u64,
@@ -135,6 +137,7 @@ impl Generator {
             verify_every_ns: parts.verify_every_ns,
             orphans: VecDeque::new(),
             next_slot: 0,
+            unsent: 0,
             in_flight: 0,
             flushed_ns: 0,
             watched_ns: now_ns,
@@ -224,7 +227,14 @@ impl Generator {
 
     fn note_conflicts(&mut self, now_ns: u64) {
         for conflict in self.proofs.take_conflicts() {
-            self.account.count("conflict", 1);
+            // Without checks one liar makes a contradiction: only proofs make it a conflict.
+            let proven = conflict.second.1.is_some();
+            let kind = if proven {
+                "conflict"
+            } else {
+                "conflict-unproven"
+            };
+            self.account.count(kind, 1);
             let detail = format!(
                 "height {}: {} and {}",
                 conflict.height, conflict.first.0, conflict.second.0
@@ -252,11 +262,7 @@ impl Generator {
     }
 
     fn is_drained(&self) -> bool {
-        let backlog = self.fleet.slots.iter().map(|slot| slot.backlog.len());
-        self.is_offered()
-            && self.in_flight == 0
-            && self.orphans.is_empty()
-            && backlog.sum::<usize>() == 0
+        self.is_offered() && self.in_flight == 0 && self.unsent == 0
     }
 
     /// Requests handed over and not answered.
@@ -312,6 +318,7 @@ impl Generator {
         for intended_ns in unsent.chain(std::mem::take(&mut self.orphans)) {
             self.account.unfinished(intended_ns, now_ns);
         }
+        self.unsent = 0;
         self.fleet.notes.check()?;
         self.tick(now_ns)
     }

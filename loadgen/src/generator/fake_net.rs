@@ -34,6 +34,8 @@ pub struct FakeNet {
     pub replicas: Vec<Replica>,
     pub events: VecDeque<Event>,
     pub full: bool,
+    /// This replica says that it is another one.
+    pub lies: Option<usize>,
     next: u64,
 }
 
@@ -144,7 +146,7 @@ impl Transport for FakeNet {
         let hello = Response::Hello {
             cluster: epoch.cluster,
             epoch: epoch.id,
-            replica: ReplicaId(at as u16),
+            replica: ReplicaId(at as u16 + u16::from(self.lies == Some(at))),
             mode: Mode::Nominal,
         };
         self.say(at, &hello);

@@ -3,11 +3,14 @@
 use transport::{SendError, Transport};
 
 use super::Generator;
+use crate::session::InFlight;
 
 /// Frames per connection and turn, so that answers are read in between.
 const FRAMES_PER_TURN: usize = 4;
 /// Bytes in the transport's queue above which nothing is added.
 const QUEUE_LEN_BYTES: usize = 1 << 20;
+/// Due requests that may wait for a connection to take them (8 bytes each); more are failed.
+const UNSENT_MAX: u64 = 8 << 20;
 
 impl Generator {
     /// Takes what is due and gives it to usable connections in turn.
@@ -15,8 +18,18 @@ impl Generator {
         let start_ns = self.plan.start_ns;
         let now_after_ns = now_ns.saturating_sub(start_ns);
         while let Some(after_ns) = self.schedule.take_due(now_after_ns) {
-            self.account.offered(start_ns + after_ns, now_ns);
-            self.assign(start_ns + after_ns);
+            let intended_ns = start_ns + after_ns;
+            self.account.offered(intended_ns, now_ns);
+            if self.unsent >= UNSENT_MAX {
+                let request = InFlight {
+                    intended_ns,
+                    sent_ns: now_ns,
+                };
+                self.account.failed(request, "too-many-unsent");
+                continue;
+            }
+            self.unsent += 1;
+            self.assign(intended_ns);
         }
     }
 
@@ -87,6 +100,7 @@ impl Generator {
                     break;
                 };
                 slot.backlog.pop_front();
+                self.unsent -= 1;
                 self.in_flight += 1;
                 self.frames.push(&self.workload, index, seq);
                 self.account.sent(intended_ns, now_ns);

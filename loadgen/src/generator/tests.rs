@@ -411,3 +411,20 @@ fn garbage_from_a_replica_is_counted_and_survived() {
     assert_eq!(measured.finished, 300);
     assert_eq!(world.load.account.counted("malformed-response"), 3);
 }
+
+#[test]
+fn a_replica_of_another_cluster_or_seat_is_not_used() {
+    let mut world = World::new(1_000.0, 2_000);
+    world.steps(200);
+    world.net.crash(3);
+    world.net.replicas[3].down = false;
+    world.net.lies = Some(3);
+    let before = world.net.replicas[3].seen.len();
+    world.steps(500);
+    assert_eq!(world.net.replicas[3].seen.len(), before);
+    assert_eq!(world.notes()[&NoteKind::WrongHello], 1);
+    world.net.lies = None;
+    let measured = world.finish();
+    assert_eq!(measured.finished, 2_000);
+    assert!(world.net.replicas[3].seen.len() > before);
+}

@@ -132,3 +132,16 @@ fn two_final_blocks_of_one_height_are_evidence() {
     let second = conflict.second.1.as_ref().unwrap();
     assert_eq!(second.check(RULE, &epoch(), right.id(3)), Ok(()));
 }
+
+#[test]
+fn with_trust_nothing_is_checked_but_contradictions_are_still_seen() {
+    let mut book = ProofBook::new(epoch().id, true);
+    let (left, right) = (Chain::new(10, 3, 1), Chain::new(10, 3, 2));
+    let first = book.admit(frame(receipts(&left, 3, "bad"), 0));
+    assert!(matches!(first, Some(Ruling::Good(_))));
+    assert!(!book.has_claims());
+    book.admit(frame(receipts(&right, 3, "bad"), 1));
+    let conflicts = book.take_conflicts();
+    assert_eq!(conflicts.len(), 1);
+    assert!(conflicts[0].first.1.is_none() && conflicts[0].second.1.is_none());
+}

@@ -23,6 +23,11 @@ fn requests_keep_their_times_through_growth_and_wrap() {
 }
 
 #[test]
+fn the_window_fits_into_the_replicated_one() {
+    const { assert!(WINDOW_MAX < execution::seen::WINDOW) };
+}
+
+#[test]
 fn a_request_ends_once() {
     let mut s = session();
     s.open(5, 6);
