@@ -1,1 +1,53 @@
-fn main() {}
+//! `reforge`: one binary for replicas, load, experiments and their judgement.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A performance laboratory around a chained HotStuff replica.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs one replica.
+    Node(cli::node::Args),
+    /// Writes keys and committee file of a new cluster.
+    Keygen(cli::keygen::Args),
+    /// Makes load and records what became of it.
+    Load(cli::load::Args),
+    /// Runs an experiment and judges it; the last line is its folder.
+    Run(cli::run::RunArgs),
+    /// Runs the embedded experiment: four replicas, both rules, low and high load, one crash.
+    Quick(cli::run::QuickArgs),
+    /// Judges a run folder or a campaign folder again.
+    Judge(cli::judge::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Node(args) => cli::node::main(&args),
+        Command::Keygen(args) => cli::keygen::main(&args),
+        Command::Load(args) => cli::load::main(&args),
+        Command::Run(args) => cli::run::run(&args),
+        Command::Quick(args) => cli::run::quick(&args),
+        Command::Judge(args) => cli::judge::main(&args),
+    };
+    result.unwrap_or_else(|error| {
+        // One line with its causes, without repeating a cause that the line says already.
+        let mut line = format!("error: {error}");
+        for cause in error.chain().skip(1).map(ToString::to_string) {
+            if !line.contains(&cause) {
+                line.push_str(&format!(": {cause}"));
+            }
+        }
+        eprintln!("{line}");
+        ExitCode::FAILURE
+    })
+}

@@ -47,6 +47,8 @@ pub struct NodeConfig {
     #[serde(default)]
     pub lanes: LanesSection,
     #[serde(default)]
+    pub journal: JournalSection,
+    #[serde(default)]
     pub crypto: CryptoSection,
     #[serde(default)]
     pub admission: AdmissionSection,
@@ -204,7 +206,8 @@ pub struct TimingSection {
     /// below `view_timeout_ms`.
     #[serde(deserialize_with = "checked::ranged::<_, 0, 600_000>")]
     pub idle_view_ms: u64,
-    /// Least time between two proposals of one leader's chain while there is something to order.
+    /// Least time between two proposals while there is something to order: a view costs signatures,
+    /// not bytes.
     #[serde(deserialize_with = "checked::millis::<_, 60_000>")]
     pub pace_ms: f64,
 }
@@ -213,8 +216,8 @@ impl Default for TimingSection {
     fn default() -> Self {
         Self {
             view_timeout_ms: 500,
-            idle_view_ms: 100,
-            pace_ms: 0.0,
+            idle_view_ms: 150,
+            pace_ms: 10.0,
         }
     }
 }
@@ -226,6 +229,12 @@ pub struct LanesSection {
     /// A batch is cut at this size at the latest.
     #[serde(deserialize_with = "checked::ranged::<_, 1024, { BATCH_LEN_MAX as u64 }>")]
     pub batch_bytes: u64,
+    /// Own cars that may wait for their certificates at the same time.
+    #[serde(deserialize_with = "checked::ranged::<_, 1, 1024>")]
+    pub cars_in_flight: u64,
+    /// Least time between own cars while another one is in flight, in milliseconds.
+    #[serde(deserialize_with = "checked::millis::<_, 10_000>")]
+    pub car_interval_ms: f64,
     /// Own bytes sent but not committed, above which the lane stops admitting.
     #[serde(deserialize_with = "checked::ranged::<_, 65_536, { 1 << 40 }>")]
     pub window_bytes: u64,
@@ -241,9 +250,28 @@ impl Default for LanesSection {
     fn default() -> Self {
         Self {
             batch_bytes: 256 << 10,
+            cars_in_flight: 4,
+            car_interval_ms: 2.0,
             window_bytes: 64 << 20,
             retention_bytes: 128 << 20,
             checkpoint_interval: 1024,
+        }
+    }
+}
+
+/// `[journal]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JournalSection {
+    /// The journal is rewritten when it holds more bytes than this.
+    #[serde(deserialize_with = "checked::ranged::<_, { 1 << 20 }, { 1 << 40 }>")]
+    pub rewrite_bytes: u64,
+}
+
+impl Default for JournalSection {
+    fn default() -> Self {
+        Self {
+            rewrite_bytes: 1 << 30,
         }
     }
 }

@@ -16,7 +16,7 @@ use transport::Waker;
 
 use crate::NodeError;
 use crate::snapshot::Board;
-pub use command::Command;
+pub use command::{Command, Shapes};
 
 /// Commands that may wait for the replica's thread.
 const COMMANDS_MAX: usize = 64;

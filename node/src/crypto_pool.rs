@@ -51,6 +51,8 @@ pub struct PoolStats {
     pub handed_off: u64,
     /// Done on the replica's thread because the queue was full.
     pub overflowed: u64,
+    /// Signatures checked: an aggregate, a list or a batch of one certificate counts once.
+    pub checks: u64,
     /// Waiting now.
     pub urgent_depth: usize,
     pub bulk_depth: usize,
@@ -123,6 +125,7 @@ impl CryptoPool {
     /// Does the job or hands it off; the answer comes out of [`CryptoPool::take`].
     pub fn submit(&mut self, tag: u64, job: Job) {
         let estimate = self.cost.of(&job);
+        self.stats.checks += cost::checks(&job);
         if self.threads.is_empty() || (estimate.us < INLINE_COST_US && !estimate.bulk) {
             self.stats.inline += 1;
             return self.run_inline(Task { tag, job });

@@ -27,6 +27,10 @@ pub enum NodeError {
     #[error("recovery: {0}")]
     Recovery(String),
 
+    /// The replica itself says that it must not go on.
+    #[error("replica: {0}")]
+    Replica(String),
+
     /// A part of the run folder.
     #[error("{0}")]
     Report(#[from] measure::MeasureError),

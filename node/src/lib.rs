@@ -11,11 +11,16 @@ pub mod platform;
 pub mod profiler;
 pub mod real;
 pub mod replica;
+pub mod report;
+pub mod run;
 pub mod snapshot;
+pub mod start;
+pub mod stop;
 
 pub use config::{ConfigError, NodeConfig};
 pub use error::NodeError;
 pub use platform::{ClientId, NodeEvent, Platform};
+pub use run::run;
 
 /// Longest frame to a client, in bytes; longer receipts are split.
 pub const REPLY_FRAME_LEN_MAX: usize = 1 << 20;

@@ -84,6 +84,7 @@ fn health(snapshot: &Snapshot) -> serde_json::Value {
         "peers_up": snapshot.up_count(),
         "peers_needed": snapshot.peers_needed,
         "refused": snapshot.peers_refused,
+        "catching_up": snapshot.catching_up,
         "stopping": snapshot.stopping,
         "backend": snapshot.backend,
     })

@@ -7,6 +7,7 @@ use measure::Usage;
 use serde::Serialize;
 
 use crate::real::PlatformStats;
+use crate::replica::Counters;
 
 /// All figures of one moment. Counters count since the process started.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -30,6 +31,7 @@ pub struct Snapshot {
     /// Replicas that must be up, this one included.
     pub peers_needed: usize,
     pub backend: &'static str,
+    pub catching_up: bool,
     pub stopping: bool,
 }
 
@@ -47,6 +49,77 @@ impl Snapshot {
         self.figures.get(name).copied().unwrap_or(0.0) as u64
     }
 
+    /// What the driver counts.
+    pub(crate) fn add_counters(&mut self, c: &Counters) {
+        use measure::metrics as m;
+        let made = c.core.votes_sent
+            + c.core.proposals_sent
+            + c.core.timeouts_sent
+            + c.core.cars_cut
+            + c.core.acks_sent
+            + c.core.checkpoints;
+        let fetches = c.core.chain_requests + c.core.car_requests + c.core.batch_requests;
+        for (name, value) in [
+            (m::VIEW, c.view),
+            (m::HEIGHT, c.height_committed),
+            (m::EPOCH, 0),
+            (m::COMMITS, c.core.blocks_committed),
+            (m::TIMEOUTS, c.core.timeouts_sent),
+            (m::TX_EXECUTED, c.txs_executed),
+            (m::TX_REJECTED, c.txs_rejected),
+            (m::TX_DUPLICATE, c.txs_duplicate),
+            (m::BATCHES, c.own_batches),
+            (m::SIGNATURES_MADE, made),
+            (m::SIGNATURES_BAD, c.core.bad_shares + c.messages_rejected),
+            (m::FETCHES, fetches),
+            (m::SNAPSHOTS_INSTALLED, c.core.snapshots_installed),
+            (m::RETAINED_BYTES, c.store_bytes),
+        ] {
+            self.figures.insert(name, value as f64);
+        }
+        self.view = c.view;
+        self.height = c.height_committed;
+        self.catching_up = c.catching_up;
+        let label = |value: u64, name: &str| (value > 0).then(|| (name.to_owned(), value));
+        self.labelled
+            .entry(m::TX_REFUSED)
+            .or_default()
+            .extend(label(c.txs_refused, "gateway"));
+        self.labelled.entry(m::REFUSED).or_default().extend(
+            [
+                label(c.frames_malformed, "malformed"),
+                label(c.messages_rejected, "bad_signature"),
+                label(c.batches_unwanted, "unwanted_batch"),
+                label(c.jobs_dropped, "job_dropped"),
+                label(c.core.proposals_refused, "proposal"),
+            ]
+            .into_iter()
+            .flatten(),
+        );
+        for (name, value) in [
+            ("height_executed", c.height_executed),
+            ("height_horizon", c.height_horizon),
+            ("leader", u64::from(c.leader)),
+            ("tcs_formed", c.core.tcs_formed),
+            ("qcs_formed", c.core.qcs_formed),
+            ("views_entered", c.core.views_entered),
+            ("votes_sent", c.core.votes_sent),
+            ("proposals_sent", c.core.proposals_sent),
+            ("checkpoints", c.core.checkpoints),
+            ("txs_applied", c.txs_applied),
+            ("txs_admitted", c.txs_admitted),
+            ("txs_refused", c.txs_refused),
+            ("txs_sequence_reused", c.txs_sequence_reused),
+            ("txs_below_window", c.txs_below_window),
+            ("payload_bytes", c.payload_bytes),
+            ("own_batch_bytes", c.own_batch_bytes),
+            ("own_backlog_bytes", c.own_backlog_bytes),
+            ("receipts_sent", c.receipts_sent),
+        ] {
+            self.extra.insert(name.to_owned(), value);
+        }
+    }
+
     /// Everything that is counted below the driver.
     pub(crate) fn add_platform(&mut self, stats: &PlatformStats) {
         use measure::metrics as m;
@@ -61,6 +134,7 @@ impl Snapshot {
             (m::CLIENTS_CONNECTED, transport.clients_up as u64),
             (m::JOURNAL_SYNCS, stats.journal.syncs),
             (m::JOURNAL_BYTES, stats.journal.bytes),
+            (m::SIGNATURES_CHECKED, stats.pool.checks),
         ];
         self.figures
             .extend(figures.map(|(name, value)| (name, value as f64)));

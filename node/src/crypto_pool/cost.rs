@@ -86,6 +86,19 @@ impl CostModel {
     }
 }
 
+/// How many signatures a job checks; aggregates and lists count once.
+pub(super) fn checks(job: &Job) -> u64 {
+    match job {
+        Job::SignVote { .. } => 0,
+        Job::Cars(cars) => cars.len() as u64,
+        Job::CarCerts(certs) => certs.len() as u64,
+        Job::Chain(chain) => chain.headers.len() as u64,
+        Job::Proposal(proposal) => 2 + proposal.header.cut.len() as u64,
+        Job::Timeout(_) => 2,
+        _ => 1,
+    }
+}
+
 fn tc(tc: &Tc) -> u64 {
     listed(tc.claims.len())
 }

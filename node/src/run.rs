@@ -1,0 +1,229 @@
+//! The loop: sockets, replica and housekeeping on one thread.
+
+use std::time::Duration;
+
+use measure::{Usage, monotonic_ns};
+use types::Mode;
+
+use crate::config::NodeConfig;
+use crate::control::{Command, Control};
+use crate::platform::NodeEvent;
+use crate::profiler::Profiler;
+use crate::report::Reporter;
+use crate::snapshot::{Board, Snapshot};
+use crate::start::{Started, start};
+use crate::stop::Asked;
+use crate::{NodeError, metrics, stop};
+
+/// Between two looks at commands, ledger and snapshot.
+const TICK_NS: u64 = 250_000_000;
+/// Answers of journal and helpers are handled this often before the sockets are looked at again.
+const ROUNDS_MAX: usize = 8;
+/// After a request to stop, what was admitted goes on for this long.
+const GRACE_NS: u64 = 500_000_000;
+/// The last sync may take this long.
+const LAST_SYNC_NS: u64 = 10_000_000_000;
+
+/// Runs a replica until it is asked to stop. Returns only what is fatal as an error: after it,
+/// nothing was acknowledged.
+///
+/// # Errors
+/// [`NodeError`].
+pub fn run(config: &NodeConfig) -> Result<(), NodeError> {
+    stop::survive_file_limits()?;
+    let mut started = start(config)?;
+    let mut house = House::open(config, &started)?;
+    tracing::info!(replica = %started.setup.me, backend = %started.setup.backend, "running");
+    let end = turn_until_stopped(&mut started, &mut house);
+    let failure = end.as_ref().err().map(ToString::to_string);
+    let closed = house.close(&mut started, failure);
+    end.and(closed)
+}
+
+fn turn_until_stopped(started: &mut Started, house: &mut House) -> Result<(), NodeError> {
+    let mut events = Vec::with_capacity(1024);
+    loop {
+        let wait = house.wait(started.replica.deadline_ns());
+        started.replica.platform().poll(wait, &mut events)?;
+        settle(started, &mut events)?;
+        if house.tick(started)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Handles a burst, and what it causes here: so that one flush of the sockets serves all of it.
+fn settle(started: &mut Started, events: &mut Vec<NodeEvent>) -> Result<(), NodeError> {
+    let replica = &mut started.replica;
+    for _ in 0..ROUNDS_MAX {
+        let now_ns = monotonic_ns();
+        events
+            .drain(..)
+            .for_each(|event| replica.handle(now_ns, event));
+        replica.turn(now_ns);
+        replica.platform().collect(events)?;
+        if events.is_empty() {
+            break;
+        }
+    }
+    match replica.fatal() {
+        Some(why) => Err(NodeError::Replica(why.to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// Everything beside the protocol, a few times a second.
+struct House {
+    asked: Asked,
+    board: Board,
+    control: Option<Control>,
+    profiler: Option<Profiler>,
+    reporter: Reporter,
+    tick_ns: u64,
+    /// When the grace after a request to stop ends.
+    stop_ns: Option<u64>,
+}
+
+impl House {
+    fn open(config: &NodeConfig, started: &Started) -> Result<House, NodeError> {
+        let board = Board::default();
+        let waker = started.waker.clone();
+        if let Some(addr) = config.metrics_addr {
+            let bound = metrics::serve(addr, board.clone())?;
+            tracing::info!(%bound, "serving /metrics and /healthz");
+        }
+        let control = config
+            .control
+            .as_ref()
+            .map(|section| Control::open(&section.socket, board.clone(), waker.clone()))
+            .transpose()?;
+        let profiler = config.profile.as_ref().and_then(|section| {
+            let dir = section.dir.clone().or_else(|| config.report_dir.clone())?;
+            Some(Profiler::new(section.clone(), dir, monotonic_ns()))
+        });
+        Ok(House {
+            asked: Asked::listen(config.stop_on_stdin_eof, waker)?,
+            board,
+            control,
+            profiler,
+            reporter: Reporter::open(config.report_dir.as_deref())?,
+            tick_ns: 0,
+            stop_ns: None,
+        })
+    }
+
+    /// How long the sockets may be waited for.
+    fn wait(&self, deadline_ns: Option<u64>) -> Duration {
+        let until_ns = deadline_ns.unwrap_or(u64::MAX).min(self.tick_ns);
+        Duration::from_nanos(until_ns.saturating_sub(monotonic_ns()))
+    }
+
+    /// True when it is time to end.
+    fn tick(&mut self, started: &mut Started) -> Result<bool, NodeError> {
+        let now_ns = monotonic_ns();
+        self.obey(started);
+        if self.asked.is_stop() && self.stop_ns.is_none() {
+            tracing::info!("stopping");
+            started.replica.begin_stop();
+            self.stop_ns = Some(now_ns + GRACE_NS);
+            self.tick_ns = now_ns;
+        }
+        if now_ns < self.tick_ns {
+            return Ok(false);
+        }
+        self.tick_ns = now_ns + TICK_NS;
+        if let Some(profiler) = &mut self.profiler {
+            profiler.tick(now_ns);
+        }
+        self.reporter.blocks(&started.replica.take_ledger())?;
+        let snapshot = snapshot(started, self.stop_ns.is_some());
+        let idle = snapshot.extra.get("own_backlog_bytes") == Some(&0);
+        self.board.publish(snapshot);
+        Ok(self.stop_ns.is_some_and(|end_ns| idle || now_ns >= end_ns))
+    }
+
+    /// Commands and signals, as soon as they wake the loop.
+    fn obey(&mut self, started: &mut Started) {
+        if self.asked.take_profile() {
+            match &mut self.profiler {
+                Some(profiler) => profiler.toggle(monotonic_ns()),
+                None => tracing::warn!("SIGUSR2: no [profile] in the config"),
+            }
+        }
+        while let Some(order) = self.control.as_ref().and_then(Control::next) {
+            tracing::warn!(command = ?order.command, "fault injection");
+            let result = match &order.command {
+                Command::Shape(section) => started.shapes.shape(section),
+                Command::Block { peer } => started.shapes.block(*peer, true).map(|one| vec![one]),
+                Command::Unblock { peer } => {
+                    started.shapes.block(*peer, false).map(|one| vec![one])
+                }
+                Command::Stop => {
+                    self.asked.stop();
+                    Ok(Vec::new())
+                }
+                Command::State => Ok(Vec::new()),
+            };
+            order.answer(result.map(|changed| {
+                for (peer, shape) in changed {
+                    started.replica.platform().set_shape(peer, shape);
+                }
+            }));
+        }
+    }
+
+    /// Makes durable what is not yet, and completes ledger and status whatever happened.
+    fn close(&mut self, started: &mut Started, failure: Option<String>) -> Result<(), NodeError> {
+        if let Some(profiler) = &mut self.profiler {
+            profiler.end();
+        }
+        let synced = match failure {
+            Some(_) => Ok(()),
+            None => last_sync(started),
+        };
+        let ledger = self.reporter.blocks(&started.replica.take_ledger());
+        let snapshot = snapshot(started, true);
+        let failure = failure.or_else(|| synced.as_ref().err().map(ToString::to_string));
+        self.reporter.status(&started.setup, &snapshot, failure)?;
+        ledger.and(synced)?;
+        tracing::info!(height = snapshot.height, view = snapshot.view, "stopped");
+        Ok(())
+    }
+}
+
+/// Waits until everything appended is durable, and lets go what waited for that.
+fn last_sync(started: &mut Started) -> Result<(), NodeError> {
+    let end_ns = monotonic_ns() + LAST_SYNC_NS;
+    let mut events = Vec::new();
+    while !started.replica.platform().is_durable()? {
+        if monotonic_ns() >= end_ns {
+            return Err(NodeError::Replica(
+                "the last sync takes more than 10 s".into(),
+            ));
+        }
+        let platform = started.replica.platform();
+        platform.poll(Duration::from_millis(10), &mut events)?;
+        settle(started, &mut events)?;
+    }
+    started.replica.platform().collect(&mut events)?;
+    settle(started, &mut events)?;
+    // One more turn of the sockets takes the answers to the kernel.
+    started.replica.platform().poll(Duration::ZERO, &mut events)
+}
+
+fn snapshot(started: &mut Started, stopping: bool) -> Snapshot {
+    let mode: Mode = started.replica.mode();
+    let mut snapshot = Snapshot {
+        replica: started.setup.me.0,
+        committee: started.setup.epoch.n,
+        mode: mode.name(),
+        peers_needed: started.setup.epoch.quorum(),
+        backend: started.setup.backend.name(),
+        stopping,
+        ..Snapshot::default()
+    };
+    snapshot.add_counters(&started.replica.counters());
+    snapshot.add_platform(&started.replica.platform().stats());
+    snapshot.add_usage(&Usage::of_this_process());
+    snapshot
+}

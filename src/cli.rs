@@ -1,0 +1,7 @@
+//! The subcommands: arguments in, text and exit codes out. Everything else lives in the rooms.
+
+pub mod judge;
+pub mod keygen;
+pub mod load;
+pub mod node;
+pub mod run;
