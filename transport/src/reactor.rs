@@ -52,20 +52,28 @@ impl Ready {
 
     /// Until something is noted.
     pub(crate) async fn wait(&self) {
-        self.wait_beyond(0).await;
+        self.wait_until(|keys| !keys.is_empty()).await;
     }
 
-    /// Until more than `count` keys are noted.
-    pub(crate) async fn wait_beyond(&self, count: usize) {
+    /// Until this key is noted.
+    pub(crate) async fn wait_for(&self, key: Key) {
+        self.wait_until(|keys| keys.contains(&key)).await;
+    }
+
+    async fn wait_until(&self, done: impl Fn(&[Key]) -> bool) {
         poll_fn(|cx| {
             let mut noted = self.lock();
-            if noted.keys.len() > count {
+            if done(&noted.keys) {
                 return Poll::Ready(());
             }
             noted.main = Some(cx.waker().clone());
             Poll::Pending
         })
         .await;
+    }
+
+    pub(crate) fn remove(&self, key: Key) {
+        self.lock().keys.retain(|noted| *noted != key);
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -171,28 +171,38 @@ impl Mover for TokioUring {
 }
 
 impl TokioUring {
-    /// Starts operations and waits. Always parks once: the crate submits only then.
+    /// Starts operations and waits.
     fn wait(&mut self, wait: Option<Duration>, now: Instant) -> Result<(), TransportError> {
-        let ready = Arc::clone(&self.reactor.ready);
-        let noted = ready.len();
-        let at_once = wait == Some(Duration::ZERO) || noted > 0;
-        let armed = match at_once {
-            true => self.reactor.arm_at_once(),
-            false => self.reactor.arm(wait, now),
-        };
-        armed.map_err(broken)?;
+        let at_once = wait == Some(Duration::ZERO);
+        if at_once || !self.starts.is_empty() {
+            self.submit().map_err(broken)?;
+        }
+        if !at_once && self.reactor.ready.len() == 0 {
+            self.reactor.arm(wait, now).map_err(broken)?;
+            self.runtime.block_on(self.reactor.ready.wait());
+        }
+        Ok(())
+    }
+
+    /// Starts operations and parks once: the crate submits only then, so that a turn which found
+    /// something to do at once would otherwise leave its writes lying. The timer tells a park.
+    fn submit(&mut self) -> io::Result<()> {
+        self.reactor.arm_at_once()?;
         let (starts, done) = (std::mem::take(&mut self.starts), &self.done);
+        let ready = &self.reactor.ready;
         self.runtime.block_on(async {
             for start in starts {
-                let (done, ready) = (Rc::clone(done), Arc::clone(&ready));
+                let (done, ready) = (Rc::clone(done), Arc::clone(ready));
                 ::tokio_uring::spawn(async move {
                     let (key, result) = start.run().await;
                     done.borrow_mut().push(result);
                     ready.note(key);
                 });
             }
-            ready.wait_beyond(noted).await;
+            ready.wait_for(Key::Timer).await;
         });
+        self.reactor.ready.remove(Key::Timer);
+        self.reactor.handle(Key::Timer);
         Ok(())
     }
 
