@@ -2,6 +2,7 @@
 
 mod http;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -18,6 +19,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::Registry;
 use serde_json::json;
+use transport::DownReason;
 
 use crate::NodeError;
 use crate::snapshot::{Board, Snapshot};
@@ -84,10 +86,21 @@ fn health(snapshot: &Snapshot) -> serde_json::Value {
         "peers_up": snapshot.up_count(),
         "peers_needed": snapshot.peers_needed,
         "refused": snapshot.peers_refused,
+        "refused_connections": refusals(snapshot),
         "catching_up": snapshot.catching_up,
         "stopping": snapshot.stopping,
         "backend": snapshot.backend,
     })
+}
+
+/// Connections that ended for a reason which somebody has to cure, also those of nobody known.
+fn refusals(snapshot: &Snapshot) -> BTreeMap<&'static str, u64> {
+    let counts = snapshot.labelled.get(measure::metrics::REFUSED);
+    DownReason::ALL
+        .iter()
+        .filter(|reason| reason.is_refusal())
+        .filter_map(|reason| Some((reason.name(), *counts?.get(reason.name())?)))
+        .collect()
 }
 
 /// The snapshot in the OpenMetrics text format.
@@ -126,7 +139,7 @@ fn show(encoder: &mut DescriptorEncoder, metric: &Metric, value: f64) -> fmt::Re
 fn show_labelled(
     encoder: &mut DescriptorEncoder,
     metric: &Metric,
-    values: &std::collections::BTreeMap<String, u64>,
+    values: &BTreeMap<String, u64>,
 ) -> fmt::Result {
     let label = match metric.name {
         measure::metrics::QUEUE_DEPTH => "queue",

@@ -20,6 +20,7 @@ fn board() -> Board {
     snapshot.figures.insert(m::CPU_SECONDS, 1.5);
     let refused = snapshot.labelled.entry(m::REFUSED).or_default();
     refused.insert("bad_mac".into(), 4);
+    refused.insert("wrong_setting".into(), 2);
     let board = Board::default();
     board.publish(snapshot);
     board
@@ -64,6 +65,10 @@ fn health_says_whether_a_quorum_is_there() {
     let answer = get(addr, "/healthz");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("\"mode\":\"NOMINAL\""), "{answer}");
+    assert!(
+        answer.contains("\"refused_connections\":{\"wrong_setting\":2}"),
+        "{answer}"
+    );
     let mut lonely = Snapshot::clone(&board.read());
     lonely.peers_up = vec![false, false, true, false];
     lonely.peers_refused.insert(3, "wrong_cluster");
