@@ -127,17 +127,17 @@ fn bulk(nodes: &mut [Box<dyn Transport>]) {
     let mut events = Vec::new();
     let (start, cpu, mut received) = (Instant::now(), cpu_ns(), 0usize);
     while start.elapsed() < BULK_FOR {
-        for i in 0..N {
+        for (i, node) in nodes.iter_mut().enumerate() {
             // A fresh body per round: its hash is paid for once, as a batch's is.
             let body = Body::new([vec![i as u8; BODY_LEN].into()]);
-            let room = (0..N)
-                .all(|j| i == j || nodes[i].queued_bytes(j as u16, Class::Bulk) < 2 * BODY_LEN);
+            let room =
+                (0..N).all(|j| i == j || node.queued_bytes(j as u16, Class::Bulk) < 2 * BODY_LEN);
             for j in (0..N).filter(|j| room && *j != i) {
                 let frame = Frame::with_body(vec![1; 32], body.clone());
-                let sent = nodes[i].send(j as u16, Class::Bulk, frame);
+                let sent = node.send(j as u16, Class::Bulk, frame);
                 assert!(matches!(sent, Ok(()) | Err(SendError::Full)));
             }
-            poll(nodes[i].as_mut(), &mut events);
+            poll(node.as_mut(), &mut events);
             received += frames(&mut events);
         }
     }

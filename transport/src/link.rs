@@ -10,6 +10,9 @@ mod seal;
 mod shaper;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use handshake::{DialKeys, Hello, Port, REFUSAL_LEN, refusal};
 pub(crate) use outbox::{Outbox, QueueLimits};
 pub(crate) use shaper::SplitMix64;

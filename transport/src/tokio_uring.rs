@@ -5,14 +5,16 @@
 //! plain writes of shared buffers, started for all links before any is awaited; `COOP_TASKRUN`;
 //! and a real park in every turn, because only parking submits.
 
+mod ops;
+
 use crate::endpoint::{Listeners, Mover, Open};
 use crate::hub::Hub;
 use crate::reactor::{Key, Reactor, Source};
 use crate::waker::WakeState;
 use crate::{Backend, DownReason, TransportConfig, TransportError, sock};
-use ::tokio_uring::buf::{BoundedBuf, Slice};
+use ::tokio_uring::buf::BoundedBuf;
 use ::tokio_uring::net::TcpStream;
-use bytes::Bytes;
+use ops::{Done, Into, Start};
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -51,40 +53,6 @@ struct Connected {
     buffer: Vec<u8>,
     /// A read that completed while the link was blocked.
     held: Option<Done>,
-}
-
-enum Start {
-    Read {
-        slot: usize,
-        stream: Rc<TcpStream>,
-        into: Into,
-        buffer: Slice<Vec<u8>>,
-    },
-    Write {
-        slot: usize,
-        stream: Rc<TcpStream>,
-        segments: Vec<Bytes>,
-    },
-}
-
-enum Done {
-    Read {
-        slot: usize,
-        into: Into,
-        buffer: Vec<u8>,
-        result: io::Result<usize>,
-    },
-    Wrote {
-        slot: usize,
-        result: io::Result<usize>,
-    },
-}
-
-/// Whose buffer a read fills.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Into {
-    Stream,
-    Frame,
 }
 
 /// Why there is no ring here, if so.
@@ -434,47 +402,6 @@ impl Connected {
     fn fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the stream is alive as long as `self` and closes its descriptor when dropped.
         unsafe { BorrowedFd::borrow_raw(self.stream.as_raw_fd()) }
-    }
-}
-
-impl Start {
-    async fn run(self) -> (Key, Done) {
-        match self {
-            Start::Read {
-                slot,
-                stream,
-                into,
-                buffer,
-            } => {
-                let (result, buffer) = stream.read(buffer).await;
-                let buffer = buffer.into_inner();
-                (
-                    Key::Read(slot),
-                    Done::Read {
-                        slot,
-                        into,
-                        buffer,
-                        result,
-                    },
-                )
-            }
-            Start::Write {
-                slot,
-                stream,
-                segments,
-            } => {
-                let (result, _) = stream.writev(segments).await;
-                (Key::Read(slot), Done::Wrote { slot, result })
-            }
-        }
-    }
-}
-
-impl Done {
-    fn slot(&self) -> usize {
-        match self {
-            Done::Read { slot, .. } | Done::Wrote { slot, .. } => *slot,
-        }
     }
 }
 

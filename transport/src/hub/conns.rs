@@ -56,10 +56,10 @@ impl Hub {
     /// Closes the oldest accepted connection that has not authenticated.
     pub(crate) fn evict(&mut self) {
         self.forget_stale();
-        if let Some((_, id)) = self.accepts_pending.pop_front() {
-            if let Some(slot) = self.slot_of(id) {
-                self.close(slot, DownReason::HandshakeEvicted);
-            }
+        if let Some((_, id)) = self.accepts_pending.pop_front()
+            && let Some(slot) = self.slot_of(id)
+        {
+            self.close(slot, DownReason::HandshakeEvicted);
         }
     }
 
@@ -297,11 +297,11 @@ impl Hub {
     }
 
     pub(crate) fn mark_dirty(&mut self, slot: usize) {
-        if let Some(conn) = self.conns.get_mut(slot) {
-            if !conn.dirty {
-                conn.dirty = true;
-                self.dirty.push(slot);
-            }
+        if let Some(conn) = self.conns.get_mut(slot)
+            && !conn.dirty
+        {
+            conn.dirty = true;
+            self.dirty.push(slot);
         }
     }
 

@@ -47,10 +47,10 @@ impl Hub {
                 let Some((_, id)) = pending.pop_front() else {
                     break;
                 };
-                if let Some(slot) = self.slot_of(id) {
-                    if self.conns[slot].peer.is_none() {
-                        self.close(slot, DownReason::HandshakeTimeout);
-                    }
+                if let Some(slot) = self.slot_of(id)
+                    && self.conns[slot].peer.is_none()
+                {
+                    self.close(slot, DownReason::HandshakeTimeout);
                 }
             }
         }

@@ -56,10 +56,10 @@ impl Deframer {
     /// Consumes the initiator's empty first frame, and nothing else; true once it is proven.
     pub(crate) fn confirm(&mut self, data: &mut &[u8]) -> Result<bool, DownReason> {
         super::take(&mut self.header, data, HEADER_LEN + TAG_LEN);
-        if let Some(bytes) = self.header.first_chunk::<HEADER_LEN>() {
-            if *bytes != [0; HEADER_LEN] {
-                return Err(DownReason::BadFrame);
-            }
+        if let Some(bytes) = self.header.first_chunk::<HEADER_LEN>()
+            && *bytes != [0; HEADER_LEN]
+        {
+            return Err(DownReason::BadFrame);
         }
         if self.header.len() < HEADER_LEN + TAG_LEN {
             return Ok(false);
@@ -136,10 +136,8 @@ impl Deframer {
                 }
             }
         }
-        if whole {
-            if let Some(partial) = self.partial.take() {
-                out(self.finish(partial)?);
-            }
+        if whole && let Some(partial) = self.partial.take() {
+            out(self.finish(partial)?);
         }
         Ok(())
     }

@@ -109,11 +109,10 @@ pub fn half_open_by_the_thousand(case: Case) {
             }
         }
         streams.push(stream);
-        for i in 0..2 {
-            nodes[i].poll(Duration::ZERO);
-            for _ in nodes[i].frames() {
-                nodes[i]
-                    .send(1 - i as u16, Class::Control, b"ping")
+        for (i, node) in nodes.iter_mut().enumerate() {
+            node.poll(Duration::ZERO);
+            for _ in node.frames() {
+                node.send(1 - i as u16, Class::Control, b"ping")
                     .expect("it is up");
                 trips += 1;
             }

@@ -41,6 +41,7 @@ suite! {
     traffic::control_overtakes_bulk,
     traffic::a_full_queue_refuses_and_drains,
     traffic::the_waker_wakes_once,
+    traffic::zero_copy_ends_where_the_kernel_copies,
     links::a_restarted_replica_comes_back,
     links::closing_a_replicas_link_redials,
     links::a_wrong_replica_key_is_refused,

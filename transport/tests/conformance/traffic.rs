@@ -326,3 +326,36 @@ pub fn the_waker_wakes_once(case: Case) {
         assert_eq!(woken(&node), round);
     }
 }
+
+pub fn zero_copy_ends_where_the_kernel_copies(case: Case) {
+    let committee = Committee::new(case, 2);
+    let mut config = committee.config(0);
+    config.zero_copy = true;
+    let mut nodes = vec![case.open(config), committee.open(1)];
+    until(&mut nodes, "both are up", crate::harness::all_up);
+    let bytes: Bytes = pattern(300_000, 1).into();
+    for _ in 0..20 {
+        let frame = Frame::with_body(vec![1], Body::new([bytes.clone()]));
+        nodes[0]
+            .transport
+            .send(1, Class::Bulk, frame)
+            .expect("the queue has room");
+    }
+    let mut got = 0;
+    until(&mut nodes, "all arrive", |nodes| {
+        for (_, _, frame) in nodes[1].frames() {
+            assert_eq!(frame.body(), bytes);
+            got += 1;
+        }
+        let stats = nodes[0].transport.stats();
+        // Loopback always copies: the first report ends it. Other back ends never try.
+        let reported = u64::from(nodes[0].transport.backend() == transport::Backend::IoUring);
+        got == 20 && stats.zero_copy_copied >= reported
+    });
+    let stats = nodes[0].transport.stats();
+    assert!(
+        stats.zero_copy_sends <= 8,
+        "{} tries",
+        stats.zero_copy_sends
+    );
+}
