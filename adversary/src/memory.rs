@@ -1,0 +1,122 @@
+//! What an attacker remembers of what it saw; bounded, oldest first out.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use types::{BatchRef, BlockId, Epoch, Header, Message, Qc, ReplicaId, Tc, Timeout, TimeoutClaim, View, Wire};
+
+const VIEWS_MAX: usize = 64;
+const FRAMES_MAX: usize = 64;
+const BATCHES_MAX: usize = 32;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    headers: BTreeMap<View, Vec<(BlockId, Header)>>,
+    certs: BTreeMap<View, Qc>,
+    timeouts: BTreeMap<View, BTreeMap<ReplicaId, Timeout>>,
+    pub frames: VecDeque<Bytes>,
+    pub batches: VecDeque<BatchRef>,
+}
+
+impl Memory {
+    /// Looks at a frame on its way in. Nothing is verified: an attacker may err.
+    pub fn observe(&mut self, frame: &Bytes) {
+        // Batches are heavy and teach nothing.
+        if frame.first().is_none_or(|tag| *tag == 4 || *tag == 13) {
+            return;
+        }
+        self.frames.push_back(frame.clone());
+        if self.frames.len() > FRAMES_MAX {
+            self.frames.pop_front();
+        }
+        if let Ok(message) = Message::decode(frame.clone()) {
+            self.learn(&message);
+        }
+    }
+
+    pub fn learn(&mut self, message: &Message) {
+        match message {
+            Message::Proposal(p) => self.header(&p.header),
+            Message::ChainResponse(chain) => chain.headers.iter().for_each(|h| self.header(h)),
+            Message::NewView(m) => self.cert(&m.high_qc),
+            Message::Timeout(t) => {
+                self.cert(&t.high_qc);
+                let slot = self.timeouts.entry(t.view).or_default();
+                slot.insert(t.replica, t.clone());
+                while self.timeouts.len() > VIEWS_MAX {
+                    self.timeouts.pop_first();
+                }
+            }
+            Message::Car(car) => {
+                self.batches.extend(car.batches.iter().copied());
+                while self.batches.len() > BATCHES_MAX {
+                    self.batches.pop_front();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn header(&mut self, header: &Header) {
+        self.cert(&header.justify);
+        let id = header.id();
+        let slot = self.headers.entry(header.view).or_default();
+        if slot.iter().all(|(known, _)| *known != id) && slot.len() < 4 {
+            slot.push((id, header.clone()));
+        }
+        while self.headers.len() > VIEWS_MAX {
+            self.headers.pop_first();
+        }
+    }
+
+    fn cert(&mut self, qc: &Qc) {
+        self.certs.entry(qc.view).or_insert_with(|| qc.clone());
+        while self.certs.len() > VIEWS_MAX {
+            self.certs.pop_first();
+        }
+    }
+
+    /// Headers of `view` other than `but`.
+    pub fn others_at(&self, view: View, but: BlockId) -> Vec<BlockId> {
+        let at = self.headers.get(&view).map_or(&[][..], Vec::as_slice);
+        at.iter().map(|(id, _)| *id).filter(|id| *id != but).collect()
+    }
+
+    pub fn header_of(&self, qc: &Qc) -> Option<&Header> {
+        let at = self.headers.get(&qc.view)?;
+        at.iter().find(|(id, _)| *id == qc.block).map(|(_, h)| h)
+    }
+
+    /// The newest certificate below `view` at `back` steps before the newest one.
+    pub fn cert_below(&self, view: View, back: usize) -> Option<&Qc> {
+        self.certs.range(..view).rev().nth(back).map(|(_, qc)| qc)
+    }
+
+    /// Of all timeouts for `view`, the quorum that claims least; none if there is no quorum.
+    pub fn lowest_tc(&self, epoch: &Epoch, view: View) -> Option<Tc> {
+        let mut found: Vec<&Timeout> = self.timeouts.get(&view)?.values().collect();
+        if found.len() < epoch.quorum() {
+            return None;
+        }
+        found.sort_by_key(|t| (t.high_qc.view, t.replica));
+        found.truncate(epoch.quorum());
+        found.sort_by_key(|t| t.replica);
+        let claim = |t: &&Timeout| TimeoutClaim {
+            replica: t.replica,
+            high_qc_view: t.high_qc.view,
+            signature: t.signature,
+        };
+        Some(Tc { epoch: epoch.id, view, claims: found.iter().map(claim).collect() })
+    }
+
+    /// The certificate with exactly this view.
+    pub fn cert_at(&self, view: View) -> Option<&Qc> {
+        self.certs.get(&view)
+    }
+
+    /// An old timeout of `replica`, if any is remembered.
+    pub fn old_timeout(&self, replica: ReplicaId, before: View) -> Option<&Timeout> {
+        self.timeouts.range(..before).find_map(|(_, slot)| slot.get(&replica))
+    }
+}

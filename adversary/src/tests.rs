@@ -1,0 +1,1 @@
+//! What leaves an evil platform, message by message.

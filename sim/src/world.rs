@@ -1,0 +1,196 @@
+//! One seed's world: virtual time, one thread, the real driver at every seat.
+
+mod boot;
+mod clients;
+mod end;
+mod faults;
+mod step;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use adversary::Acts;
+use node::platform::ClientId;
+use types::Epoch;
+
+use crate::clients::Client;
+use crate::coverage::Coverage;
+use crate::event::{Event, Queue, Seat};
+use crate::host::Host;
+use crate::keys::{Keys, committee, keys_of};
+use crate::mutants::Mutant;
+use crate::net::Net;
+use crate::oracle::{Oracle, Violation};
+use crate::plan::{MS, WorldPlan};
+use crate::rng::Rng;
+
+/// Healed worlds must reach their goal within this virtual time.
+const LIVENESS_NS: u64 = 30_000 * MS;
+/// No world needs more; a livelock does.
+const EVENTS_MAX: u64 = 4_000_000;
+
+/// How a world ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    pub violation: Option<Violation>,
+    /// Over every event, in order.
+    pub hash: u64,
+    pub coverage: Coverage,
+    /// Virtual time at the end.
+    pub end_ns: u64,
+}
+
+/// See the module.
+pub struct World {
+    plan: WorldPlan,
+    mutant: Option<Mutant>,
+    epoch: Epoch,
+    keys: Vec<Arc<dyn Keys>>,
+    hosts: Vec<Host>,
+    net: Net,
+    queue: Queue,
+    now_ns: u64,
+    rng: Rng,
+    oracle: Oracle,
+    clients: Vec<Client>,
+    conns: HashMap<ClientId, (usize, Seat, u32)>,
+    dialled: HashMap<(usize, Seat), ClientId>,
+    next_client: u64,
+    healed: bool,
+    hash: u64,
+    events: u64,
+    coverage: Coverage,
+}
+
+/// Runs one world to its end.
+pub fn run(plan: WorldPlan, mutant: Option<Mutant>) -> Outcome {
+    let mut world = World::new(plan, mutant);
+    world.run()
+}
+
+impl World {
+    fn new(plan: WorldPlan, mutant: Option<Mutant>) -> World {
+        let made = committee(plan.scheme, plan.n, plan.rule);
+        let gullible = |seat| mutant == Some(Mutant::BelieveCertificates) && !plan.is_evil(seat);
+        let keys = (0..plan.n).map(|seat| keys_of(plan.scheme, &made, seat, gullible(seat))).collect();
+        let epoch = made.0.genesis();
+        let hosts = (0..plan.n)
+            .map(|seat| Host::new(seat, plan.seed ^ seat as u64, plan.disk_ns, plan.clocks[seat]))
+            .collect();
+        let mut net = Net::new(plan.n, plan.link);
+        for (at, factor) in plan.asymmetry.iter().enumerate() {
+            net.link(at / plan.n, at % plan.n).delay_ns *= factor;
+        }
+        let honest = (0..plan.n).map(|seat| !plan.is_evil(seat)).collect();
+        let clients = (0..plan.clients).map(|at| Client::new(at, at % plan.n)).collect();
+        World {
+            oracle: Oracle::new(epoch, plan.rule, honest),
+            rng: Rng::new(plan.seed, 0x776f_726c_64),
+            coverage: Coverage::new(plan.n, plan.rule),
+            mutant,
+            epoch,
+            keys,
+            hosts,
+            net,
+            queue: Queue::default(),
+            now_ns: 0,
+            clients,
+            conns: HashMap::new(),
+            dialled: HashMap::new(),
+            next_client: 0,
+            healed: false,
+            hash: 0x9e37_79b9,
+            events: 0,
+            plan,
+        }
+    }
+
+    fn run(&mut self) -> Outcome {
+        for seat in 0..self.plan.n {
+            self.boot(seat);
+        }
+        for (at_ns, fault) in self.plan.faults.clone() {
+            self.queue.put(at_ns, Event::Fault(fault));
+        }
+        for client in 0..self.clients.len() {
+            self.queue.put(5 * MS, Event::ClientTick { client });
+        }
+        self.queue.put(100 * MS, Event::Inspect);
+        self.run_until(self.plan.heal_ns, |_| false);
+        self.heal();
+        let goal = self.oracle.finality.height_max() + 12;
+        let until = self.now_ns + LIVENESS_NS;
+        let reached = self.run_until(until, |world| world.is_done(goal));
+        if !reached && self.oracle.first.is_none() {
+            self.stuck(goal);
+        }
+        self.judge();
+        self.outcome()
+    }
+
+    /// Handles events up to `until_ns` or until `done`; true if done.
+    fn run_until(&mut self, until_ns: u64, done: impl Fn(&World) -> bool) -> bool {
+        while self.oracle.first.is_none() {
+            match self.queue.next_ns() {
+                Some(at_ns) if at_ns <= until_ns => {}
+                _ => {
+                    self.now_ns = until_ns;
+                    return false;
+                }
+            }
+            let Some((at_ns, event)) = self.queue.take() else { return false };
+            self.now_ns = at_ns;
+            self.events += 1;
+            if self.events > EVENTS_MAX {
+                self.fail("livelock", format!("{EVENTS_MAX} events and no end at {} ms", at_ns / MS));
+                return false;
+            }
+            self.step(event);
+            if self.events.is_multiple_of(16) && done(self) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn fail(&mut self, check: &'static str, what: String) {
+        self.oracle.note(Err(Violation { check, what }));
+    }
+
+    fn mix(&mut self, word: u64) {
+        self.hash = (self.hash.rotate_left(7) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn outcome(&mut self) -> Outcome {
+        let mut acts = Acts::default();
+        let mut coverage = std::mem::take(&mut self.coverage);
+        for (seat, host) in self.hosts.iter_mut().enumerate() {
+            if let Some(process) = &mut host.process {
+                host.acts.merge(&process.platform().take_acts());
+            }
+            acts.merge(&host.acts);
+            if self.oracle.is_honest(seat) {
+                host.counters().iter().for_each(|counters| coverage.add_counters(counters));
+            }
+        }
+        coverage.worlds = 1;
+        coverage.acts = acts;
+        coverage.blocks = self.oracle.ledger.height_max();
+        coverage.txs = self.oracle.ledger.txs;
+        coverage.receipts = self.oracle.receipts.count;
+        coverage.duplicates = self.oracle.receipts.duplicates;
+        coverage.frames_lost = self.net.lost;
+        coverage.frames_twice = self.net.twice;
+        coverage.resent = self.clients.iter().map(|client| client.resent).sum();
+        coverage.virtual_ns = self.now_ns;
+        coverage.events = self.events;
+        let hash = self.hash;
+        Outcome { violation: self.oracle.first.clone(), hash, coverage, end_ns: self.now_ns }
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("plan", &self.plan).field("now_ns", &self.now_ns).finish_non_exhaustive()
+    }
+}

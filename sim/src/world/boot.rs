@@ -1,0 +1,116 @@
+//! A process starts: on what its disk holds, through the recovery of the real journal and driver.
+
+use std::sync::Arc;
+
+use adversary::{Byzantine, Forge};
+use consensus::{LanesConfig, Rules, Timing, rules_for};
+use execution::AppKind;
+use node::replica::{Replica, ReplicaConfig, Signer};
+use types::ReplicaId;
+
+use super::World;
+use crate::event::{Event, Seat};
+use crate::mutants::{BrokenRules, LowSigner, Mutant};
+use crate::plan::MS;
+use crate::platform::SimPlatform;
+
+impl World {
+    pub(super) fn boot(&mut self, seat: Seat) {
+        if self.hosts[seat].process.is_some() {
+            return;
+        }
+        let me = ReplicaId(seat as u16);
+        let opened = self.hosts[seat].disk.open(Box::new(|| {}));
+        let (journal, recovery) = match opened {
+            Ok(opened) => opened,
+            Err(why) => return self.fail("recovery", format!("replica {seat}: its journal does not open: {why}")),
+        };
+        self.coverage.torn_tails += u64::from(recovery.dropped.is_some());
+        let mutant = self.mutant.filter(|_| self.oracle.is_honest(seat));
+        let records = match mutant {
+            Some(mutant) => mutant.recovered(me, recovery.records),
+            None => recovery.records,
+        };
+        let platform = self.platform(seat, SimPlatform::new(journal));
+        let rules = match mutant {
+            Some(mutant) => Box::new(BrokenRules { rules: rules_for(self.plan.rule), mutant }) as Box<dyn Rules>,
+            None => rules_for(self.plan.rule),
+        };
+        let signer: Arc<dyn Signer> = match mutant {
+            Some(Mutant::LowClaims) => Arc::new(LowSigner(self.keys[seat].clone())),
+            _ => self.keys[seat].clone(),
+        };
+        let config = self.config(seat);
+        let host = &mut self.hosts[seat];
+        let now = host.clock(self.now_ns);
+        match Replica::new(config, rules, signer, records, platform, now) {
+            Ok(replica) => host.process = Some(replica),
+            Err(why) => return self.fail("recovery", format!("replica {seat}: {why}")),
+        }
+        host.life += 1;
+        (host.wake_ns, host.busy_ns, host.spins) = (None, self.now_ns, 0);
+        self.oracle.ledger.starts_at(seat, 0);
+        self.connect(seat);
+        self.drain(seat);
+    }
+
+    fn platform(&mut self, seat: Seat, platform: SimPlatform) -> Byzantine<SimPlatform> {
+        let evil = self.plan.byzantine.iter().find(|(evil, _)| *evil == seat);
+        match evil.copied() {
+            None => Byzantine::honest(platform),
+            Some((_, plan)) => {
+                let forge: Arc<dyn Forge> = self.keys[seat].clone();
+                let seed = self.rng.u64();
+                Byzantine::evil(platform, ReplicaId(seat as u16), self.epoch, forge, plan, seed)
+            }
+        }
+    }
+
+    /// Links come up on both sides, a little later.
+    fn connect(&mut self, seat: Seat) {
+        let life = self.hosts[seat].life;
+        for peer in 0..self.plan.n {
+            if peer == seat || self.hosts[peer].process.is_none() {
+                continue;
+            }
+            let at_ns = self.now_ns + self.rng.between(MS / 10, 4 * MS);
+            let peer_life = self.hosts[peer].life;
+            self.queue.put(at_ns, Event::PeerUp { at: seat, peer, life });
+            self.queue.put(at_ns, Event::PeerUp { at: peer, peer: seat, life: peer_life });
+        }
+    }
+
+    fn config(&self, seat: Seat) -> ReplicaConfig {
+        let plan = &self.plan;
+        let app = match self.mutant {
+            // The first correct one only, or everybody would be wrong alike.
+            Some(Mutant::ExecuteOtherwise) if plan.lasting().first() == Some(&seat) => AppKind::Null,
+            _ => AppKind::Kv,
+        };
+        ReplicaConfig {
+            me: ReplicaId(seat as u16),
+            epoch: self.epoch,
+            app,
+            timing: Timing {
+                view_timeout_ns: 60 * MS,
+                view_timeout_max_ns: 1000 * MS,
+                idle_view_ns: 15 * MS,
+                pace_ns: 3 * MS,
+                fetch_ns: 15 * MS,
+            },
+            lanes: LanesConfig {
+                cars_in_flight: 4,
+                car_interval_ns: MS,
+                cars_ahead: 64,
+            },
+            checkpoint_interval: plan.checkpoint_interval,
+            durable: true,
+            batch_bytes: 16 << 10,
+            window_bytes: plan.window_bytes,
+            retention_bytes: plan.retention_bytes,
+            journal_bytes: plan.journal_bytes,
+            signed_clients: false,
+            admission_tx_per_s: None,
+        }
+    }
+}
