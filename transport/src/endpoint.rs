@@ -116,7 +116,8 @@ impl<M: Mover> Transport for Endpoint<M> {
             self.hub.tick(now);
             let awake = !self.hub.events.is_empty() || !self.wake.fall_asleep();
             let due = [deadline, self.hub.next_due()].into_iter().flatten().min();
-            let wait = if awake || self.hub.has_work() {
+            // What the mover itself finds left to do after its writes shortens this further.
+            let wait = if awake || self.hub.has_hellos() {
                 Some(Duration::ZERO)
             } else {
                 due.map(|due| due.saturating_duration_since(now))

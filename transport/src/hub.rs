@@ -255,7 +255,11 @@ impl Hub {
         self.with_link(slot, |link, out| link.put_buffer(buffer, out));
     }
 
-    /// Whether a turn must not wait.
+    pub(crate) fn has_hellos(&self) -> bool {
+        !self.hellos.is_empty()
+    }
+
+    /// Whether a turn that has written what it can must not wait.
     pub(crate) fn has_work(&self) -> bool {
         !(self.events.is_empty()
             && self.hellos.is_empty()
