@@ -14,6 +14,8 @@ pub trait Transport {
     /// happen, and appends what happened to `events`. Returns early as soon as there is an event,
     /// and at once if `timeout` is zero. It may return without any event before the timeout.
     ///
+    /// What does not fit into a socket now is written by later polls: keep polling.
+    ///
     /// # Errors
     /// Only for faults of the machine (ring or epoll broken): a bad peer is never an error here.
     fn poll(
@@ -52,11 +54,11 @@ pub trait Transport {
     /// A handle by which other threads make [`poll`](Transport::poll) return [`Event::Woken`].
     fn waker(&self) -> Waker;
 
-    /// Bytes accepted by [`send`](Transport::send) for this replica and class and not yet given to
-    /// the kernel.
+    /// Bytes (and 64 per frame) that wait in the queue of this replica and class. Up to 256 KiB and
+    /// one frame more may be sealed already and on their way into the socket.
     fn queued_bytes(&self, peer: u16, class: Class) -> usize;
 
-    /// Bytes accepted by [`reply`](Transport::reply) and not yet given to the kernel.
+    /// The same for a connection with a client or server.
     fn queued_bytes_conn(&self, conn: ConnId) -> usize;
 
     /// Whether the link to replica `peer` is authenticated and up.
