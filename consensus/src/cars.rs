@@ -13,6 +13,9 @@ use crate::delivery::Want;
 use crate::effect::{Check, Durable, Effect, Nanos};
 use crate::lanes::{CarVerdict, Missing};
 
+/// After this many fetch intervals without a block delivered, bytes count as gone.
+const STALLED_ROUNDS: u64 = 20;
+
 impl Core {
     // ---- own lane ---------------------------------------------------------------------------
 
@@ -65,25 +68,17 @@ impl Core {
     /// stays acknowledged.
     pub(crate) fn recover_car(&mut self, car: Arc<Car>, now: Nanos) {
         let id = car.id();
-        if car.lane == self.config.me {
-            if car.index > self.lanes.own.tip.index {
-                self.lanes.own_car(car, id, now);
-            }
-        } else {
-            self.lanes.insert(car.clone(), false);
-        }
-        let lane_id = self
-            .config
-            .epoch
-            .members
-            .iter()
-            .find(|l| self.lanes.holds_next(*l, id));
-        if let Some(lane_id) = lane_id {
-            self.lanes.force_acked(lane_id, id);
+        if car.lane != self.config.me {
+            // Every foreign car in the journal was acknowledged.
+            self.lanes.recover_acked(car, id);
+        } else if car.index > self.lanes.own.tip.index {
+            let lane = car.lane;
+            self.lanes.own_car(car, id, now);
+            self.lanes.force_acked(lane, id);
         }
     }
 
-    /// Bytes of own batches that no committed cut covers yet.
+    /// Own cars and batches that are not certified yet.
     pub fn own_backlog_cars(&self) -> usize {
         self.lanes.own.in_flight.len() + self.lanes.own.pending.len()
     }
@@ -114,7 +109,18 @@ impl Core {
         out: &mut Vec<Effect>,
     ) {
         self.stats.bad_shares += bad.len() as u64;
-        self.lanes.acks_failed(car, bad);
+        let lane = self.config.me;
+        let quorum = self.config.epoch.quorum();
+        if let Some((index, shares)) = self.lanes.acks_failed(car, bad, quorum)
+            && cert.is_none()
+        {
+            out.push(Effect::Check(Check::Acks {
+                lane,
+                index,
+                car,
+                shares,
+            }));
+        }
         if let Some(cert) = cert {
             let cert = cert.into_inner();
             let message = Message::CarCert(cert.clone());
@@ -123,7 +129,7 @@ impl Core {
                 message,
                 durable: false,
             });
-            self.lanes.note_cert(cert, true);
+            self.lanes.note_verified(cert);
             self.cut_car(now, out);
             self.try_propose(now, out);
         }
@@ -131,26 +137,26 @@ impl Core {
 
     // ---- everybody's lanes ------------------------------------------------------------------
 
-    /// Whether a car is worth checking its signature.
+    /// Whether a car is worth checking its signature. A car without batches carries nothing, and
+    /// would cost its owner nothing.
     pub fn wants_car(&self, car: &Car) -> bool {
-        !self.halted && car.epoch == self.config.epoch.id && car.lane != self.config.me
-            || self.delivery.wants_car(car.lane, car.index)
+        let useful = car.lane != self.config.me || self.delivery.wants_car(car.lane, car.index);
+        !self.halted && car.epoch == self.config.epoch.id && !car.batches.is_empty() && useful
     }
 
     pub fn handle_car(&mut self, now: Nanos, car: Verified<Car>, out: &mut Vec<Effect>) {
         let car = Arc::new(car.into_inner());
         let lane = car.lane;
-        let wanted = self.delivery.wants_car(lane, car.index)
-            || self.delivery.lacks(lane, car.id(), &self.lanes);
+        let wanted = self.delivery.lacks(lane, car.id(), &self.lanes);
         let (index, (id, verdict)) = (car.index, self.lanes.insert(car, wanted));
         match verdict {
-            CarVerdict::New => self.acknowledge(now, lane, out),
+            CarVerdict::New | CarVerdict::Known => self.acknowledge(now, lane, out),
             CarVerdict::Acked => out.push(Effect::SignAck {
                 lane,
                 index,
                 car: id,
             }),
-            CarVerdict::Known | CarVerdict::Useless => {}
+            CarVerdict::Useless => {}
         }
         if wanted {
             self.deliver(out);
@@ -158,21 +164,11 @@ impl Core {
     }
 
     /// The bytes of a batch arrived (and are durable before anything that this call says durably).
-    pub fn batch_stored(
-        &mut self,
-        now: Nanos,
-        digest: types::BatchDigest,
-        lane: Option<ReplicaId>,
-        out: &mut Vec<Effect>,
-    ) {
+    /// Any lane may name them, whoever sent them.
+    pub fn batch_stored(&mut self, now: Nanos, digest: types::BatchDigest, out: &mut Vec<Effect>) {
         self.lanes.batch_stored(digest);
-        match lane {
-            Some(lane) => self.acknowledge(now, lane, out),
-            None => {
-                for lane in self.config.epoch.members.iter() {
-                    self.acknowledge(now, lane, out);
-                }
-            }
+        for lane in self.config.epoch.members.iter() {
+            self.acknowledge(now, lane, out);
         }
         self.deliver(out);
     }
@@ -205,17 +201,16 @@ impl Core {
     }
 
     /// A certificate that a lane's owner announced; checked only by those who may propose it soon.
-    pub fn handle_car_cert(&mut self, now: Nanos, cert: CarCert, out: &mut Vec<Effect>) {
+    pub fn handle_car_cert(&mut self, cert: CarCert, out: &mut Vec<Effect>) {
         let in_epoch = cert.epoch == self.config.epoch.id
             && self.config.epoch.members.contains(cert.lane)
             && self.config.epoch.is_quorum(cert.acks.signers);
-        if !in_epoch || self.halted || !self.lanes.note_cert(cert.clone(), false) {
+        if !in_epoch || self.halted || !self.lanes.note_heard(&cert) {
             return;
         }
-        if self.leads_soon() && !self.proposer.checking {
+        if self.leads_next() && self.lanes.begin_check(cert.lane) {
             out.push(Effect::Check(Check::CarCerts(vec![cert])));
         }
-        let _ = now;
     }
 
     // ---- answering and asking ---------------------------------------------------------------
@@ -236,17 +231,22 @@ impl Core {
             let to = SignerSet::from_iter([from]);
             out.push(Effect::Send {
                 to,
+                // Own cars among them may not be on disk yet.
                 message: Message::Cars(cars),
-                durable: false,
+                durable: true,
             });
         }
     }
 
     /// Hands on every committed block whose bytes are here.
     pub(crate) fn deliver(&mut self, out: &mut Vec<Effect>) {
+        let mut moved = false;
         while let Some(block) = self.delivery.pop_ready(&self.lanes) {
+            moved = true;
             out.push(Effect::Deliver(block));
         }
+        // What comes next is asked for at once while catching up.
+        self.delivery.eager |= moved && self.delivery.len() > 0;
     }
 
     /// Committed blocks that still wait for bytes.
@@ -271,14 +271,12 @@ impl Core {
                 car: id,
             });
         }
-        if let Some((cert, true)) = self.lanes.lane(self.config.me).and_then(|l| l.cert.clone())
-            && self
-                .tree
-                .tip()
-                .cut
-                .get(self.config.me.index())
-                .is_some_and(|e| e.index < cert.index)
-        {
+        let behind = |cert: &CarCert| {
+            let covered = self.tree.tip().cut.get(cert.lane.index());
+            covered.is_some_and(|entry| entry.index < cert.index)
+        };
+        let own = self.lanes.lane(self.config.me);
+        if let Some(cert) = own.and_then(|lane| lane.verified.clone()).filter(behind) {
             let message = Message::CarCert(cert);
             out.push(Effect::Send {
                 to: self.config.others(),
@@ -307,21 +305,22 @@ impl Core {
         }
         let to = SignerSet::from_iter([lane]);
         match self.lanes.missing(lane) {
-            Missing::Nothing => {}
+            Missing::Nothing => self.acknowledge(now, lane, out),
             Missing::Batches(digests) => self.request_batches(to, digests, out),
             Missing::Cars { from_index, tip } => self.request_cars(to, lane, from_index, tip, out),
         }
     }
 
-    /// Asks for what committed blocks lack: their certificates' signers in turn.
+    /// Asks for what committed blocks lack: their certificates' signers in turn. Where nobody has the
+    /// bytes any more, a snapshot must do.
     pub(crate) fn ask_for_committed_now(&mut self, now: Nanos, out: &mut Vec<Effect>) {
         if self.delivery.len() == 0 {
             return;
         }
         let attempts = self.delivery.attempts;
         self.delivery.attempts = attempts.wrapping_add(1);
-        self.delivery.asked_ns = Some(now);
-        for want in self.delivery.wants(&self.lanes) {
+        let again_ns = 2 * self.config.timing.fetch_ns;
+        for want in self.delivery.wants(&self.lanes, now, again_ns) {
             match want {
                 Want::Cars {
                     lane,
@@ -337,6 +336,17 @@ impl Core {
                     self.request_batches(to, digests, out);
                 }
             }
+        }
+        let stalled = self.delivery.progress_ns + STALLED_ROUNDS * self.config.timing.fetch_ns;
+        let newest = self.checkpoints.newest.clone();
+        if now >= stalled
+            && let Some(cert) = newest.filter(|c| c.height > self.delivery.height)
+        {
+            self.delivery.progress_ns = now;
+            out.push(Effect::NeedSnapshot {
+                from: cert.signatures.signers,
+                cert: Box::new(cert),
+            });
         }
     }
 

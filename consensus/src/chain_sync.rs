@@ -3,6 +3,7 @@
 use types::limits::{CHAIN_BYTES_MAX, CHAIN_HEADERS_MAX};
 use types::{
     BlockId, ChainRequest, ChainResponse, Header, Height, Message, ReplicaId, SignerSet, Verified,
+    View,
 };
 
 use crate::core::Core;
@@ -11,15 +12,15 @@ use crate::effect::{Effect, Nanos};
 /// The block that this replica is trying to reach, if any.
 #[derive(Debug, Default)]
 pub(crate) struct ChainSync {
-    target: Option<BlockId>,
-    hint: ReplicaId,
+    /// Name and view.
+    target: Option<(BlockId, View)>,
     asked_ns: Nanos,
     attempts: u32,
 }
 
 impl ChainSync {
     pub fn arrived(&mut self, id: BlockId) {
-        if self.target == Some(id) {
+        if self.target.is_some_and(|(target, _)| target == id) {
             self.target = None;
         }
     }
@@ -39,23 +40,29 @@ impl Core {
     pub(crate) fn want_chain(
         &mut self,
         now: Nanos,
-        tip: BlockId,
+        tip: (BlockId, View),
         from: ReplicaId,
         out: &mut Vec<Effect>,
     ) {
         let recently =
             self.sync.is_active() && now < self.sync.asked_ns + self.config.timing.fetch_ns;
         self.sync.target = Some(tip);
-        self.sync.hint = from;
         if !recently {
-            self.ask_chain(now, tip, SignerSet::from_iter([from]), out);
+            let above = self.tree.tip().height;
+            self.ask_chain(now, tip.0, above, SignerSet::from_iter([from]), out);
         }
     }
 
-    fn ask_chain(&mut self, now: Nanos, tip: BlockId, to: SignerSet, out: &mut Vec<Effect>) {
+    fn ask_chain(
+        &mut self,
+        now: Nanos,
+        tip: BlockId,
+        above: Height,
+        to: SignerSet,
+        out: &mut Vec<Effect>,
+    ) {
         self.sync.asked_ns = now;
         self.stats.chain_requests += 1;
-        let above = self.tree.tip().height;
         let request = ChainRequest {
             epoch: self.config.epoch.id,
             above,
@@ -73,13 +80,16 @@ impl Core {
     }
 
     pub(crate) fn retry_chain(&mut self, now: Nanos, out: &mut Vec<Effect>) {
-        let Some(tip) = self.sync.target else { return };
-        if self.tree.knows(tip) {
+        let Some((tip, view)) = self.sync.target else {
+            return;
+        };
+        if self.tree.knows(tip) || view <= self.tree.tip().view {
             self.sync.target = None;
         } else if now >= self.sync.asked_ns + self.config.timing.fetch_ns {
             self.sync.attempts = self.sync.attempts.wrapping_add(1);
             let to = self.pick(self.safety.high_qc.votes.signers, self.sync.attempts);
-            self.ask_chain(now, tip, to, out);
+            let above = self.tree.tip().height;
+            self.ask_chain(now, tip, above, to, out);
         }
     }
 
@@ -124,7 +134,7 @@ impl Core {
             .take(CHAIN_HEADERS_MAX)
             .map_while(|h| self.tree.committed_at(Height(h)).map(|b| b.id))
             .collect();
-        let uncommitted = self.tree.ancestry(tip, usize::MAX);
+        let uncommitted = self.tree.uncommitted_ancestry(tip);
         let floor = above.max(self.tree.tip().height);
         let rest = uncommitted
             .iter()
@@ -177,37 +187,36 @@ impl Core {
             }
             return;
         }
-        let before = self.tree.tip().height;
-        for header in chain.headers {
-            let below = header.height <= self.tree.tip().height;
-            if !below && !self.take_chain_header(now, header, from, out) {
+        // Nothing but a certificate or our own question vouches for the last header.
+        let target = self.sync.target.map(|(id, _)| id);
+        let mut headers = chain.headers;
+        if chain.tip.is_none() && headers.last().map(|h| h.id()) != target {
+            headers.pop();
+        }
+        let mut reached = None;
+        for header in headers {
+            let height = header.height;
+            let known = height <= self.tree.tip().height || self.tree.knows(header.id());
+            if known {
+                continue;
+            }
+            if !self.take_chain_header(now, header, from, out) {
                 break;
             }
+            reached = Some(height);
         }
         if let Some(qc) = &chain.tip {
             self.process_qc(now, qc, from, out);
         }
         self.adopt_orphans(now, out);
-        if let Some(tip) = self.sync.target {
-            if self.tree.knows(tip) {
+        if let Some((tip, view)) = self.sync.target {
+            if self.tree.knows(tip) || view <= self.tree.tip().view {
                 self.sync.target = None;
-            } else if self.tree.tip().height > before {
-                let hint = SignerSet::from_iter([from]);
-                self.ask_chain(now, tip, hint, out);
+            } else if let Some(above) = reached {
+                self.ask_chain(now, tip, above, SignerSet::from_iter([from]), out);
             }
         }
-        self.ask_for_bytes(now, out);
+        self.ask_for_committed_now(now, out);
         self.try_propose(now, out);
-    }
-
-    fn ask_for_bytes(&mut self, now: Nanos, out: &mut Vec<Effect>) {
-        if self.delivery.len() > 0
-            && self
-                .delivery
-                .asked_ns
-                .is_none_or(|at| now >= at + self.config.timing.fetch_ns)
-        {
-            self.ask_for_committed_now(now, out);
-        }
     }
 }

@@ -8,10 +8,13 @@ use types::{BlockId, CheckpointCert, CheckpointShare, Digest, Height, ReplicaId,
 
 use crate::core::{Core, OrderState, tip_of};
 use crate::effect::{Check, Effect, Nanos};
+use crate::lanes::AckShares;
 use crate::tree::{Block, Tree};
 
-/// Most heights for which shares are collected at the same time.
+/// Most own heights remembered; also how far ahead shares are kept, in intervals.
 const HEIGHTS_MAX: usize = 8;
+/// Most heights for which the shares of one replica are kept: nobody crowds out anybody else.
+const HEIGHTS_PER_REPLICA_MAX: usize = 4;
 
 #[derive(Debug, Default)]
 struct Pile {
@@ -26,6 +29,45 @@ pub(crate) struct Checkpoints {
     piles: BTreeMap<Height, Pile>,
     /// This replica's own states.
     own: BTreeMap<Height, Digest>,
+}
+
+impl Pile {
+    /// What a quorum says alike, if one does.
+    fn alike(&self, quorum: usize) -> Option<(BlockId, Digest, AckShares)> {
+        self.shares.values().find_map(|(block, state, _)| {
+            let same = self
+                .shares
+                .iter()
+                .filter(|(_, (b, s, _))| b == block && s == state);
+            let shares: AckShares = same
+                .map(|(id, (_, _, signature))| (*id, *signature))
+                .collect();
+            (shares.len() >= quorum).then_some((*block, *state, shares))
+        })
+    }
+}
+
+impl Checkpoints {
+    fn add(&mut self, from: ReplicaId, height: Height, said: (BlockId, Digest, [u8; 64])) {
+        self.piles
+            .entry(height)
+            .or_default()
+            .shares
+            .insert(from, said);
+        let of_sender = self
+            .piles
+            .iter()
+            .filter(|(_, pile)| pile.shares.contains_key(&from));
+        let heights: Vec<Height> = of_sender.map(|(height, _)| *height).collect();
+        if heights.len() > HEIGHTS_PER_REPLICA_MAX
+            && let Some(farthest) = heights.last()
+            && let Some(pile) = self.piles.get_mut(farthest)
+        {
+            pile.shares.remove(&from);
+        }
+        self.piles
+            .retain(|_, pile| !pile.shares.is_empty() || pile.checking);
+    }
 }
 
 impl Core {
@@ -100,28 +142,25 @@ impl Core {
         if !useful {
             return;
         }
-        let piles = &mut self.checkpoints.piles;
-        let pile = piles.entry(share.height).or_default();
-        pile.shares
-            .insert(from, (share.block, share.state, share.signature));
-        let alike: Vec<(ReplicaId, [u8; 64])> = pile
-            .shares
-            .iter()
-            .filter(|(_, (block, state, _))| *block == share.block && *state == share.state)
-            .map(|(id, (_, _, signature))| (*id, *signature))
-            .collect();
-        if !pile.checking && alike.len() >= self.config.epoch.quorum() {
+        let said = (share.block, share.state, share.signature);
+        self.checkpoints.add(from, share.height, said);
+        self.check_checkpoint(share.height, out);
+    }
+
+    /// Asks for the check of a height's shares once a quorum says the same.
+    fn check_checkpoint(&mut self, height: Height, out: &mut Vec<Effect>) {
+        let quorum = self.config.epoch.quorum();
+        let Some(pile) = self.checkpoints.piles.get_mut(&height) else {
+            return;
+        };
+        if let Some((block, state, shares)) = pile.alike(quorum).filter(|_| !pile.checking) {
             pile.checking = true;
-            let (height, block, state) = (share.height, share.block, share.state);
             out.push(Effect::Check(Check::Checkpoint {
                 height,
                 block,
                 state,
-                shares: alike,
+                shares,
             }));
-        }
-        while piles.len() > HEIGHTS_MAX {
-            piles.pop_first();
         }
     }
 
@@ -140,7 +179,7 @@ impl Core {
             });
         }
         let Some(cert) = cert.map(Verified::into_inner) else {
-            return;
+            return self.check_checkpoint(height, out);
         };
         if self
             .checkpoints
@@ -175,21 +214,42 @@ impl Core {
         out: &mut Vec<Effect>,
     ) -> bool {
         let tip = tip_of(&order);
-        if tip.height <= self.tree.tip().height || tip.id != cert.block || tip.height != cert.height
-        {
+        let fits = tip.id == cert.block && tip.height == cert.height;
+        if !fits || tip.height <= self.delivery.height {
             return false;
         }
-        self.tree = Tree::at(tip);
-        self.leaders = order.leaders.clone();
+        if tip.height > self.tree.tip().height {
+            self.tree = Tree::at(tip);
+            self.leaders = order.leaders.clone();
+        } else if self
+            .tree
+            .committed_at(tip.height)
+            .is_none_or(|b| b.id == tip.id)
+        {
+            // Only the bytes were behind: the chain of headers stays.
+            self.tree.prune_below(tip.height.next());
+        } else {
+            return false;
+        }
         self.lanes.jump(&order.cut);
+        for (at, entry) in order.cut.iter().enumerate() {
+            self.lanes.prune(ReplicaId(at as u16), entry.index);
+        }
         self.delivery.jump(&order.cut, order.header.height);
         self.order_states.insert(order.header.height, order);
-        self.checkpoints.newest = Some(cert);
+        if self
+            .checkpoints
+            .newest
+            .as_ref()
+            .is_none_or(|known| known.height < cert.height)
+        {
+            self.checkpoints.newest = Some(cert);
+        }
         self.stats.snapshots_installed += 1;
         let high_qc = self.safety.high_qc.clone();
         let from = high_qc.votes.signers.iter().next().unwrap_or_default();
-        if !self.tree.knows(high_qc.block) {
-            self.want_chain(now, high_qc.block, from, out);
+        if !self.tree.knows(high_qc.block) && high_qc.view > self.tree.tip().view {
+            self.want_chain(now, (high_qc.block, high_qc.view), from, out);
         }
         self.deliver(out);
         true

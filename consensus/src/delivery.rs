@@ -5,11 +5,13 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use types::limits::BATCH_REQUEST_MAX;
-use types::{BatchDigest, BatchRef, BlockId, CarId, Header, Height, ReplicaId, SignerSet};
+use types::{BatchDigest, BatchRef, BlockId, CarId, Digest, Header, Height, ReplicaId, SignerSet};
 
 use crate::effect::Nanos;
 use crate::lanes::{CutEntry, Lanes};
 
+/// Most batches looked for at the same time.
+const DIGESTS_MAX: usize = 8 * BATCH_REQUEST_MAX;
 /// Blocks ahead of the next one for which cars and batches are asked in advance.
 const PREFETCH_BLOCKS: usize = 32;
 
@@ -55,8 +57,16 @@ pub(crate) struct Delivery {
     /// Cars handed on, by lane, above the horizon: a lane that equivocates inside one branch may
     /// come back on another chain of cars.
     done: Vec<HashMap<CarId, u64>>,
-    pub asked_ns: Option<Nanos>,
+    /// When each thing was asked for last.
+    asked: HashMap<Digest, Nanos>,
+    /// Another holder at each attempt.
     pub attempts: u32,
+    /// Something was delivered and more waits: ask for it now.
+    pub eager: bool,
+    /// When a block was delivered last, or waiting began.
+    pub progress_ns: Nanos,
+    /// Height of the last block handed on.
+    pub height: Height,
 }
 
 impl Delivery {
@@ -65,8 +75,11 @@ impl Delivery {
             waiting: VecDeque::new(),
             delivered: vec![CutEntry::default(); n],
             done: vec![HashMap::new(); n],
-            asked_ns: None,
+            asked: HashMap::new(),
             attempts: 0,
+            eager: false,
+            progress_ns: 0,
+            height: Height(0),
         }
     }
 
@@ -89,12 +102,12 @@ impl Delivery {
         index > delivered && index <= newest
     }
 
-    /// True if the front block lacks exactly this car.
+    /// True if one of the next blocks lacks exactly this car.
     pub fn lacks(&self, lane: ReplicaId, id: CarId, lanes: &Lanes) -> bool {
-        let entry = self.waiting.front().and_then(|w| w.cut.get(lane.index()));
-        entry.is_some_and(|e| {
-            self.new_cars(lane, *e, lanes)
-                .is_err_and(|(at, _)| at == id)
+        let next = self.waiting.iter().take(PREFETCH_BLOCKS);
+        next.filter_map(|w| w.cut.get(lane.index())).any(|entry| {
+            let missing = self.new_cars(lane, *entry, lanes);
+            missing.is_err_and(|(at, _)| at == id)
         })
     }
 
@@ -138,7 +151,11 @@ impl Delivery {
             }
             self.delivered[at] = *entry;
         }
-        (self.asked_ns, self.attempts) = (None, 0);
+        self.progress_ns = Nanos::MAX;
+        self.height = block.header.height;
+        if self.waiting.is_empty() {
+            self.asked.clear();
+        }
         let Waiting { header, id, cut } = block;
         Some(DeliveredBlock {
             header,
@@ -172,8 +189,40 @@ impl Delivery {
         Ok(out)
     }
 
-    /// What the next blocks still lack.
-    pub fn wants(&self, lanes: &Lanes) -> Vec<Want> {
+    /// What the next blocks still lack and was not asked for within `again_ns`.
+    pub fn wants(&mut self, lanes: &Lanes, now: Nanos, again_ns: Nanos) -> Vec<Want> {
+        if self.progress_ns == Nanos::MAX {
+            self.progress_ns = now;
+        }
+        self.asked.retain(|_, at| now < *at + again_ns);
+        let all = self.all_wants(lanes);
+        let mut out = Vec::new();
+        for want in all {
+            match want {
+                Want::Cars { tip, .. } => {
+                    if self.asked.insert(tip.0, now).is_none() {
+                        out.push(want);
+                    }
+                }
+                Want::Batches { digests, holders } => {
+                    let fresh = |digest: &BatchDigest| !self.asked.contains_key(&digest.0);
+                    let digests: Vec<_> = digests
+                        .into_iter()
+                        .filter(fresh)
+                        .take(BATCH_REQUEST_MAX)
+                        .collect();
+                    self.asked
+                        .extend(digests.iter().map(|digest| (digest.0, now)));
+                    if !digests.is_empty() {
+                        out.push(Want::Batches { digests, holders });
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    fn all_wants(&self, lanes: &Lanes) -> Vec<Want> {
         let mut out = Vec::new();
         let mut digests = Vec::new();
         let mut batch_holders = SignerSet::EMPTY;
@@ -212,11 +261,10 @@ impl Delivery {
                     }
                 }
             }
-            if digests.len() >= BATCH_REQUEST_MAX || out.len() >= 2 * self.delivered.len() {
+            if digests.len() >= DIGESTS_MAX || out.len() >= 2 * self.delivered.len() {
                 break;
             }
         }
-        digests.truncate(BATCH_REQUEST_MAX);
         if !digests.is_empty() {
             out.push(Want::Batches {
                 digests,
@@ -238,6 +286,7 @@ impl Delivery {
         self.waiting.retain(|w| w.header.height > height);
         self.delivered = cut.to_vec();
         self.done.iter_mut().for_each(HashMap::clear);
-        (self.asked_ns, self.attempts) = (None, 0);
+        self.height = height;
+        self.asked.clear();
     }
 }

@@ -12,6 +12,9 @@ use crate::effect::Nanos;
 /// Most different cars kept for one index of a lane: an equivocating owner's.
 const FORKS_MAX: usize = 4;
 
+/// Most own cars sent again at a time, oldest first.
+const OVERDUE_MAX: usize = 8;
+
 /// Signatures to be checked, by signer.
 pub(crate) type AckShares = Vec<(ReplicaId, [u8; 64])>;
 
@@ -51,8 +54,19 @@ pub(crate) struct Lane {
     /// The chain that this replica acknowledged, by index, above the retention horizon.
     pub chain: BTreeMap<u64, CarId>,
     pub acked: CutEntry,
-    /// Newest certificate seen; unverified unless the flag says so.
-    pub cert: Option<(CarCert, bool)>,
+    /// Up to here a snapshot stands for the lane: which cars this replica acknowledged below is
+    /// forgotten, so it acknowledges none there again.
+    no_ack_up_to: u64,
+    /// Lane's end in the newest committed block.
+    committed: u64,
+    /// Newest certificate whose signatures were checked.
+    pub verified: Option<CarCert>,
+    /// Newest certificate that the owner announced.
+    heard: Option<CarCert>,
+    /// A check of `heard` is under way.
+    checking: bool,
+    /// The owner announced a bad certificate: its announcements count for nothing any more.
+    deaf: bool,
     /// Since when the next car cannot be acknowledged although something newer is known.
     pub stuck_since: Option<Nanos>,
     pub equivocated: bool,
@@ -124,6 +138,13 @@ impl Lanes {
         self.present.remove(&digest);
     }
 
+    /// Batches that some kept car names, or that wait for an own car.
+    pub fn live_batches(&self) -> HashSet<BatchDigest> {
+        let cars = self.lanes.iter().flat_map(|lane| lane.cars.values());
+        let named = cars.flat_map(|car| car.batches.iter());
+        named.chain(&self.own.pending).map(|b| b.digest).collect()
+    }
+
     pub fn has_batch(&self, digest: &BatchDigest) -> bool {
         self.present.contains(digest)
     }
@@ -153,7 +174,10 @@ impl Lanes {
     /// When an own car may be cut, if something comes for it; none: too many are in flight.
     pub fn slot_due_ns(&self) -> Option<Nanos> {
         let own = &self.own;
-        let blocked = own.signing || own.in_flight.len() >= self.config.cars_in_flight;
+        let committed = self.lanes.get(self.me.index()).map_or(0, |l| l.committed);
+        let blocked = own.signing
+            || own.in_flight.len() >= self.config.cars_in_flight
+            || own.tip.index >= committed + self.config.cars_ahead / 2;
         match (blocked, own.in_flight.is_empty()) {
             (true, _) => None,
             (false, true) => Some(0),
@@ -220,27 +244,47 @@ impl Lanes {
         ))
     }
 
-    pub fn acks_failed(&mut self, id: CarId, bad: &[ReplicaId]) {
-        if let Some(flight) = self.own.in_flight.iter_mut().find(|f| f.id == id) {
-            flight.checking = false;
-            bad.iter().for_each(|id| {
-                flight.shares.remove(id);
-            });
-        }
+    /// Drops bad acknowledgements; the rest, if it has become a quorum meanwhile.
+    pub fn acks_failed(
+        &mut self,
+        id: CarId,
+        bad: &[ReplicaId],
+        quorum: usize,
+    ) -> Option<(u64, AckShares)> {
+        let flight = self.own.in_flight.iter_mut().find(|f| f.id == id)?;
+        bad.iter().for_each(|id| {
+            flight.shares.remove(id);
+        });
+        flight.checking = flight.shares.len() >= quorum;
+        let shares = || flight.shares.iter().map(|(id, sig)| (*id, *sig)).collect();
+        flight.checking.then(|| (flight.car.index, shares()))
     }
 
     /// Own cars that have waited too long: their messages may be lost.
     pub fn overdue(&mut self, now: Nanos, patience_ns: Nanos) -> Vec<Arc<Car>> {
-        let late = self
+        let late = self.own.in_flight.iter_mut().take(OVERDUE_MAX);
+        late.filter(|f| now >= f.sent_ns + patience_ns)
+            .map(|f| {
+                f.sent_ns = now;
+                f.car.clone()
+            })
+            .collect()
+    }
+
+    /// A block with this cut was committed: own cars up to there need no certificate any more.
+    pub fn committed(&mut self, cut: &[CutEntry]) {
+        for (lane, entry) in self.lanes.iter_mut().zip(cut) {
+            lane.committed = lane.committed.max(entry.index);
+        }
+        let covered = cut.get(self.me.index()).map_or(0, |entry| entry.index);
+        while self
             .own
             .in_flight
-            .iter_mut()
-            .filter(|f| now >= f.sent_ns + patience_ns);
-        late.map(|f| {
-            f.sent_ns = now;
-            f.car.clone()
-        })
-        .collect()
+            .front()
+            .is_some_and(|f| f.car.index <= covered)
+        {
+            self.own.in_flight.pop_front();
+        }
     }
 
     // ---- everybody's lanes ------------------------------------------------------------------
@@ -252,8 +296,8 @@ impl Lanes {
         let Some(lane) = self.lanes.get_mut(car.lane.index()) else {
             return (id, CarVerdict::Useless);
         };
-        if lane.chain.get(&car.index) == Some(&id) {
-            lane.cars.entry(id).or_insert(car);
+        // A car that only a snapshot stands for was never held here: nothing to acknowledge again.
+        if lane.chain.get(&car.index) == Some(&id) && lane.cars.contains_key(&id) {
             return (id, CarVerdict::Acked);
         }
         if lane.cars.contains_key(&id) {
@@ -279,7 +323,8 @@ impl Lanes {
     pub fn advance(&mut self, lane_id: ReplicaId, now: Nanos) -> Vec<(CarId, Arc<Car>)> {
         let mut out = Vec::new();
         while let Some((id, car)) = self.next_car(lane_id) {
-            if !self.is_complete(&car) {
+            let bound = self.lane(lane_id).map_or(0, |l| l.committed) + self.config.cars_ahead;
+            if !self.is_complete(&car) || car.index > bound {
                 break;
             }
             let lane = &mut self.lanes[lane_id.index()];
@@ -346,7 +391,7 @@ impl Lanes {
         }
     }
 
-    /// Cars from `from_index` up to `tip`, ascending, at most one message's worth.
+    /// The newest cars from `from_index` up to `tip`, ascending, at most one message's worth.
     pub fn cars_between(&self, lane_id: ReplicaId, from_index: u64, tip: CarId) -> Vec<Car> {
         let Some(lane) = self.lanes.get(lane_id.index()) else {
             return Vec::new();
@@ -357,18 +402,24 @@ impl Lanes {
             if car.index < from_index {
                 break;
             }
+            // Newest first: each names the one before it, and the asker moves its tip down.
             out.push_front(car.as_ref().clone());
-            if out.len() > CARS_MAX {
-                out.pop_back();
+            if out.len() == CARS_MAX {
+                break;
             }
             next = car.prev;
         }
         out.into()
     }
 
-    /// True if `id` is the car that extends the acknowledged end of a lane.
-    pub fn holds_next(&self, lane_id: ReplicaId, id: CarId) -> bool {
-        self.next_car(lane_id).is_some_and(|(next, _)| next == id)
+    /// Restores a foreign car from the journal: it was written before it was acknowledged, in order.
+    pub fn recover_acked(&mut self, car: Arc<Car>, id: CarId) {
+        let newest = self.lane(car.lane).map(|lane| lane.acked.index);
+        if newest.is_some_and(|index| car.index > index) {
+            let lane = car.lane;
+            self.store(car, id);
+            self.force_acked(lane, id);
+        }
     }
 
     /// Restores an acknowledgement from the journal: the car was written before it was given.
@@ -397,35 +448,85 @@ impl Lanes {
 
     // ---- certificates -----------------------------------------------------------------------
 
-    /// Keeps a certificate if it is newer than what is known. A verified one is never displaced by an
-    /// unverified one: its owner could otherwise push out what a leader may use.
-    pub fn note_cert(&mut self, cert: CarCert, verified: bool) -> bool {
-        let lane = cert.lane;
-        let Some(slot) = self.lanes.get_mut(lane.index()).map(|l| &mut l.cert) else {
-            return false;
+    /// Keeps a certificate that was checked.
+    pub fn note_verified(&mut self, cert: CarCert) {
+        let (lane_id, index) = (cert.lane, cert.index);
+        let Some(lane) = self.lanes.get_mut(lane_id.index()) else {
+            return;
         };
-        let newer = slot.as_ref().is_none_or(|(known, known_verified)| {
-            cert.index > known.index || (verified && !known_verified && cert.index == known.index)
-        });
-        if !newer {
-            return false;
+        lane.checking = false;
+        if lane
+            .heard
+            .as_ref()
+            .is_some_and(|heard| heard.index <= index)
+        {
+            lane.heard = None;
         }
-        if verified && lane == self.me {
-            let done = |f: &InFlight| f.car.index <= cert.index;
-            while self.own.in_flight.front().is_some_and(done) {
+        if lane
+            .verified
+            .as_ref()
+            .is_none_or(|known| known.index < index)
+        {
+            lane.verified = Some(cert);
+        }
+        if lane_id == self.me {
+            while self
+                .own
+                .in_flight
+                .front()
+                .is_some_and(|f| f.car.index <= index)
+            {
                 self.own.in_flight.pop_front();
             }
         }
-        *slot = Some((cert, verified));
+    }
+
+    /// Keeps a certificate that its lane's owner announced, beside the one that was checked: what
+    /// was only heard must never push out what a leader may use.
+    pub fn note_heard(&mut self, cert: &CarCert) -> bool {
+        let Some(lane) = self.lanes.get_mut(cert.lane.index()) else {
+            return false;
+        };
+        let newest = |known: &Option<CarCert>| known.as_ref().map_or(0, |known| known.index);
+        if lane.deaf || cert.index <= newest(&lane.verified).max(newest(&lane.heard)) {
+            return false;
+        }
+        lane.heard = Some(cert.clone());
         true
     }
 
-    pub fn drop_cert(&mut self, bad: &CarCert) {
-        if let Some(lane) = self.lanes.get_mut(bad.lane.index())
-            && lane.cert.as_ref().is_some_and(|(known, _)| known == bad)
-        {
-            lane.cert = None;
+    /// Whether a check of a lane's certificate may begin: one at a time.
+    pub fn begin_check(&mut self, lane_id: ReplicaId) -> bool {
+        let lane = self.lanes.get_mut(lane_id.index());
+        lane.is_some_and(|lane| !std::mem::replace(&mut lane.checking, true))
+    }
+
+    /// A certificate proved bad. If its owner announced it, the owner is not listened to again.
+    pub fn bad_cert(&mut self, bad: &CarCert) {
+        if let Some(lane) = self.lanes.get_mut(bad.lane.index()) {
+            lane.checking = false;
+            if lane.heard.as_ref() == Some(bad) {
+                lane.heard = None;
+                lane.deaf = true;
+            }
         }
+    }
+
+    /// The newest certificate of a lane beyond `index`, checked and merely heard.
+    pub fn candidates(
+        &self,
+        lane_id: ReplicaId,
+        index: u64,
+    ) -> (Option<&CarCert>, Option<&CarCert>) {
+        let Some(lane) = self.lane(lane_id) else {
+            return (None, None);
+        };
+        let verified = lane.verified.as_ref().filter(|cert| cert.index > index);
+        let floor = verified.map_or(index, |cert| cert.index);
+        (
+            verified,
+            lane.heard.as_ref().filter(|cert| cert.index > floor),
+        )
     }
 
     /// True if this replica holds the car and its whole prefix: then it needs nobody's word for it.
@@ -441,6 +542,8 @@ impl Lanes {
         let Some(lane) = self.lanes.get_mut(lane_id.index()) else {
             return;
         };
+        // The acknowledged end stays: a fresh journal must be able to say what was acknowledged.
+        let index = index.min(lane.acked.index.saturating_sub(1));
         let live = lane.by_index.split_off(&(index + 1));
         for id in std::mem::replace(&mut lane.by_index, live)
             .into_values()
@@ -448,7 +551,7 @@ impl Lanes {
         {
             lane.cars.remove(&id);
         }
-        lane.chain = lane.chain.split_off(&index.min(lane.acked.index));
+        lane.chain = lane.chain.split_off(&(index + 1));
     }
 
     /// A snapshot stands for everything up to `cut`: lanes go on from there.
@@ -457,6 +560,8 @@ impl Lanes {
             let Some(lane) = self.lanes.get_mut(at) else {
                 return;
             };
+            lane.committed = lane.committed.max(entry.index);
+            lane.no_ack_up_to = lane.no_ack_up_to.max(entry.index);
             if lane.acked.index < entry.index {
                 lane.acked = *entry;
                 lane.chain.insert(entry.index, entry.car);

@@ -49,7 +49,7 @@ impl Leaders {
         Leaders {
             members: epoch.members,
             faults: epoch.faults(),
-            window_len: (epoch.n as u64).max(8),
+            window_len: (epoch.n as u64).max(4),
             excluded: BTreeMap::new(),
             standing: vec![Standing::default(); epoch.n],
             window: 0,

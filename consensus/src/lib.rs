@@ -10,10 +10,12 @@ mod delivery;
 mod effect;
 mod lanes;
 mod leaders;
+mod ordering;
 mod pacemaker;
 mod propose;
 mod rules;
 mod safety;
+mod timeouts;
 mod tree;
 mod votes;
 

@@ -3,6 +3,7 @@
 use types::{Epoch, ReplicaId, Tc, Timeout, TimeoutClaim, View};
 
 use crate::effect::{Nanos, Timing};
+use crate::safety::Safety;
 
 /// Views may take this many times their usual duration before they are given up.
 const SLACK: u64 = 8;
@@ -24,7 +25,12 @@ pub struct Pacemaker {
 }
 
 impl Pacemaker {
-    pub fn new(epoch: &Epoch, timing: Timing, view: View, now: Nanos) -> Pacemaker {
+    /// Starts in the view that the safety state can justify to others: by its certificate, or by
+    /// the timeout certificate that it kept.
+    pub fn new(epoch: &Epoch, timing: Timing, safety: &Safety, now: Nanos) -> Pacemaker {
+        let certified = safety.high_qc.view.next();
+        let tc = safety.tc.clone().filter(|tc| tc.view.next() > certified);
+        let view = tc.as_ref().map_or(certified, |tc| tc.view.next());
         let mut pacemaker = Pacemaker {
             view,
             started_ns: now,
@@ -32,7 +38,7 @@ impl Pacemaker {
             backoff: 0,
             usual_ns: 0,
             timeouts: vec![None; epoch.n],
-            tc: None,
+            tc,
             timing,
         };
         pacemaker.deadline_ns = now + pacemaker.patience_ns();

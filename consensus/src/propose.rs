@@ -1,9 +1,10 @@
 //! The leader's part: when to propose, and which cut.
 
-use types::{CarCert, Checkpoint, Digest, Header, View};
+use types::{CarCert, Checkpoint, Digest, Header, ReplicaId};
 
 use crate::core::Core;
 use crate::effect::{Check, Durable, Effect, Nanos};
+use crate::lanes::CutEntry;
 
 /// State of the attempt to propose in the current view.
 #[derive(Debug, Default)]
@@ -12,6 +13,8 @@ pub(crate) struct Proposer {
     pub due_ns: Option<Nanos>,
     /// Certificates for the cut are being checked.
     pub checking: bool,
+    /// They were checked once in this view: what is still doubtful stays out of the cut.
+    pub checked: bool,
     /// The header was handed out for signing.
     pub done: bool,
 }
@@ -60,7 +63,7 @@ impl Core {
             return;
         }
         if !doubtful.is_empty() {
-            self.proposer.checking = true;
+            (self.proposer.checking, self.proposer.checked) = (true, true);
             out.push(Effect::Check(Check::CarCerts(doubtful)));
             return;
         }
@@ -93,21 +96,16 @@ impl Core {
         out.push(Effect::SignProposal(Box::new(header)));
     }
 
-    /// Newest certificates of the lanes that advance over `base`: those checked, and those to check.
-    fn candidate_cut(&self, base: &[crate::lanes::CutEntry]) -> (Vec<CarCert>, Vec<CarCert>) {
-        let certs = self
-            .lanes
-            .lanes
-            .iter()
-            .zip(base)
-            .filter_map(|(lane, entry)| {
-                lane.cert
-                    .as_ref()
-                    .filter(|(cert, _)| cert.index > entry.index)
-            });
-        let (verified, doubtful): (Vec<_>, Vec<_>) = certs.cloned().partition(|(_, ok)| *ok);
-        let strip = |list: Vec<(CarCert, bool)>| list.into_iter().map(|(cert, _)| cert).collect();
-        (strip(verified), strip(doubtful))
+    /// Newest certificates of the lanes that advance over `base`: those checked, and, once per view,
+    /// newer ones to check. Without that limit one owner could keep a leader checking for ever.
+    fn candidate_cut(&self, base: &[CutEntry]) -> (Vec<CarCert>, Vec<CarCert>) {
+        let (mut verified, mut doubtful) = (Vec::new(), Vec::new());
+        for (at, entry) in base.iter().enumerate() {
+            let (good, heard) = self.lanes.candidates(ReplicaId(at as u16), entry.index);
+            verified.extend(good.cloned());
+            doubtful.extend(heard.filter(|_| !self.proposer.checked).cloned());
+        }
+        (verified, doubtful)
     }
 
     /// True while some block that carries data is not yet committed at everybody who holds the
@@ -135,12 +133,11 @@ impl Core {
         (now < due).then_some(due)
     }
 
-    /// Whether this replica proposes in one of the next views: then certificates are checked as they
-    /// arrive, while others are still voting.
-    pub(crate) fn leads_soon(&self) -> bool {
-        let me = self.config.me;
-        let view = self.view();
-        self.leader(view) == me || self.leader(View(view.0 + 1)) == me
+    /// Whether this replica is about to propose: then certificates are checked as they arrive, while
+    /// others are still voting.
+    pub(crate) fn leads_next(&self) -> bool {
+        let (me, view) = (self.config.me, self.view());
+        self.leader(view.next()) == me || (self.leader(view) == me && !self.proposer.done)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a correct replica must never forget: durable before any message that depends on it.
 
 use types::codec::{CodecError, Reader, Wire};
-use types::{BlockId, Epoch, EpochId, Qc, View, wire_struct};
+use types::{BlockId, Epoch, EpochId, Qc, Tc, View, wire_struct};
 
 /// The block that the three-chain rule protects, by view and name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,9 @@ pub struct Safety {
     pub high_qc: Qc,
     /// Highest view that this replica gave up.
     pub timeout_view: View,
+    /// Newest timeout certificate: a restarted replica must be able to show others how it came to
+    /// its view, or a few that know and a few that do not wait for each other for ever.
+    pub tc: Option<Tc>,
     /// Highest view in which it proposed.
     pub proposed_view: View,
 }
@@ -38,6 +41,7 @@ impl Safety {
             lock: nothing,
             high_qc: Qc::root(epoch),
             timeout_view: View(0),
+            tc: None,
             proposed_view: View(0),
         }
     }
@@ -58,6 +62,7 @@ impl Wire for Safety {
         self.lock.put(out);
         self.high_qc.put(out);
         self.timeout_view.put(out);
+        self.tc.put(out);
         self.proposed_view.put(out);
     }
     fn take(reader: &mut Reader) -> Result<Self, CodecError> {
@@ -67,6 +72,7 @@ impl Wire for Safety {
             lock: Wire::take(reader)?,
             high_qc: Wire::take(reader)?,
             timeout_view: Wire::take(reader)?,
+            tc: Wire::take(reader)?,
             proposed_view: Wire::take(reader)?,
         })
     }

@@ -124,7 +124,8 @@ impl Tree {
     }
 
     /// Takes a header in. Its signatures were checked, or are bound by a certified descendant.
-    pub fn insert(&mut self, header: Arc<Header>) -> Result<BlockId, Misfit> {
+    /// A certified header always finds room: there is at most one of a view.
+    pub fn insert(&mut self, header: Arc<Header>, certified: bool) -> Result<BlockId, Misfit> {
         let core = header.core();
         let id = core.id();
         if self.blocks.contains_key(&id) {
@@ -149,7 +150,8 @@ impl Tree {
             .by_view
             .range((header.view, BlockId::ZERO)..)
             .take_while(|e| e.0.0 == header.view);
-        if self.by_view.len() >= UNCOMMITTED_MAX || same_view.count() >= PER_VIEW_MAX {
+        let full = self.by_view.len() >= UNCOMMITTED_MAX || same_view.count() >= PER_VIEW_MAX;
+        if full && !certified {
             return Err(Misfit::Full);
         }
         self.by_view.insert((header.view, id), ());
@@ -176,7 +178,21 @@ impl Tree {
         Some(block.header.clone())
     }
 
-    /// `id` and its ancestors above the committed tip, newest first, at most `most`.
+    /// `id` and its ancestors above the committed tip, newest first.
+    pub fn uncommitted_ancestry(&self, id: BlockId) -> Vec<&Block> {
+        let mut out = Vec::new();
+        let mut next = id;
+        while let Some(block) = self.blocks.get(&next) {
+            if block.header.height <= self.tip.height {
+                break;
+            }
+            out.push(block);
+            next = block.header.parent();
+        }
+        out
+    }
+
+    /// `id` and its ancestors, committed ones included, newest first, at most `most`.
     pub fn ancestry(&self, id: BlockId, most: usize) -> Vec<&Block> {
         let mut out = Vec::new();
         let mut next = id;

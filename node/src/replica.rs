@@ -28,7 +28,7 @@ mod snapshots;
 mod store;
 
 use gateway::Gateway;
-use inbound::Pending;
+use inbound::{Budgets, Pending};
 use outbox::Outbox;
 use snapshots::Snapshots;
 use store::BatchStore;
@@ -124,6 +124,8 @@ pub struct Counters {
     /// Batches beyond their lane's quota or never asked for.
     pub batches_unwanted: u64,
     pub jobs_dropped: u64,
+    /// Questions beyond a peer's budget.
+    pub requests_dropped: u64,
     pub height_committed: u64,
     pub height_executed: u64,
     pub height_horizon: u64,
@@ -154,6 +156,7 @@ pub struct Replica<P: Platform> {
     ledger: Vec<LedgerRecord>,
     loopback: VecDeque<types::Message>,
     behind_told_ns: Vec<u64>,
+    budgets: Budgets,
     /// To whom votes go that are being signed.
     vote_targets: BTreeMap<types::View, types::SignerSet>,
     counters: Counters,
@@ -178,6 +181,11 @@ impl<P: Platform> Replica<P> {
         let mut store = BatchStore::new(n, config.retention_bytes, 2 * config.window_bytes);
         for (digest, bytes) in found.batches {
             store.recover(digest, bytes);
+        }
+        for car in records::unexecuted(&found.core) {
+            car.batches
+                .iter()
+                .for_each(|batch| store.pin(&batch.digest, car.lane));
         }
         let exec = found.executor.unwrap_or_else(|| Executor::new(config.app));
         let core_config = Config {
@@ -210,6 +218,7 @@ impl<P: Platform> Replica<P> {
             ledger: Vec::new(),
             loopback: VecDeque::new(),
             behind_told_ns: vec![0; n],
+            budgets: Budgets::new(n, now_ns),
             vote_targets: BTreeMap::new(),
             counters: Counters::default(),
             fatal: None,
@@ -242,6 +251,7 @@ impl<P: Platform> Replica<P> {
             self.settle(now_ns);
         }
         self.cut_batch(now_ns);
+        self.let_go();
         self.retry_snapshot(now_ns);
         self.settle(now_ns);
         self.send_receipts();

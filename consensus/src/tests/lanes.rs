@@ -3,7 +3,7 @@ use std::sync::Arc;
 use types::{BatchDigest, BatchRef, Car, CarId, Digest, ReplicaId};
 
 use super::fixture::{car_cert, epoch};
-use crate::lanes::{CarVerdict, Lanes, LanesConfig, Missing};
+use crate::lanes::{CarVerdict, CutEntry, Lanes, LanesConfig, Missing};
 
 fn batch(name: u8) -> BatchRef {
     BatchRef {
@@ -109,15 +109,61 @@ fn own_cars_wait_for_each_other_but_never_for_a_timer_when_idle() {
 }
 
 #[test]
-fn an_unverified_certificate_never_displaces_a_verified_one_of_its_index() {
+fn what_was_only_heard_never_pushes_out_what_was_checked() {
     let epoch = epoch(4);
     let mut lanes = lanes();
-    assert!(lanes.note_cert(car_cert(&epoch, 1, 5, 1), true));
-    assert!(!lanes.note_cert(car_cert(&epoch, 1, 5, 2), false));
-    assert!(!lanes.note_cert(car_cert(&epoch, 1, 4, 2), true));
-    assert!(lanes.note_cert(car_cert(&epoch, 1, 6, 3), false));
-    lanes.drop_cert(&car_cert(&epoch, 1, 6, 3));
-    assert!(lanes.lane(ReplicaId(1)).unwrap().cert.is_none());
+    let lane = ReplicaId(1);
+    let (checked, heard) = (car_cert(&epoch, 1, 5, 1), car_cert(&epoch, 1, 9, 3));
+    lanes.note_verified(checked.clone());
+    assert!(!lanes.note_heard(&car_cert(&epoch, 1, 5, 2)));
+    assert!(lanes.note_heard(&heard));
+    assert_eq!(lanes.candidates(lane, 4), (Some(&checked), Some(&heard)));
+    assert!(lanes.begin_check(lane));
+    assert!(!lanes.begin_check(lane), "one at a time");
+    lanes.bad_cert(&heard);
+    assert_eq!(lanes.candidates(lane, 4), (Some(&checked), None));
+    assert!(
+        !lanes.note_heard(&car_cert(&epoch, 1, 12, 4)),
+        "a liar is not listened to again"
+    );
+}
+
+#[test]
+fn a_restarted_replica_acknowledges_nothing_below_its_snapshot() {
+    let mut lanes = lanes();
+    let first = car(1, 1, CarId::ZERO, 1);
+    let second = car(1, 2, first.id(), 2);
+    let cut: Vec<CutEntry> = (0..4)
+        .map(|lane| match lane {
+            1 => CutEntry {
+                index: 1,
+                car: first.id(),
+            },
+            _ => CutEntry::default(),
+        })
+        .collect();
+    lanes.jump(&cut);
+    assert_eq!(lanes.insert(first, false).1, CarVerdict::Useless);
+    // What the journal says was acknowledged stays so, whatever chain it was on.
+    let other = car(1, 2, CarId(Digest([7; 32])), 3);
+    lanes.recover_acked(other.clone(), other.id());
+    lanes.batch_stored(batch(2).digest);
+    lanes.insert(second, false);
+    assert!(lanes.advance(ReplicaId(1), 0).is_empty());
+}
+
+#[test]
+fn a_lane_is_not_acknowledged_far_beyond_its_committed_end() {
+    let mut lanes = lanes();
+    let ahead = LanesConfig::default().cars_ahead;
+    lanes.batch_stored(batch(1).digest);
+    let mut prev = CarId::ZERO;
+    for index in 1..=ahead + 10 {
+        let next = car(1, index, prev, 1);
+        prev = next.id();
+        lanes.insert(next, true);
+    }
+    assert_eq!(lanes.advance(ReplicaId(1), 0).len() as u64, ahead);
 }
 
 #[test]
@@ -132,14 +178,20 @@ fn requests_are_answered_from_the_lowest_car_on() {
         lanes.insert(next, false);
     }
     let cars = lanes.cars_between(ReplicaId(1), 11, ids[199]);
-    assert_eq!(cars.first().map(|c| c.index), Some(11));
-    assert!(cars.len() <= types::limits::CARS_MAX);
+    assert_eq!(cars.last().map(|c| c.index), Some(200), "down from the tip");
+    assert_eq!(cars.len(), types::limits::CARS_MAX);
+    let lower = lanes.cars_between(ReplicaId(1), 11, cars[0].prev);
+    assert_eq!(
+        lower.first().map(|c| c.index),
+        Some(11),
+        "and the rest at the next question"
+    );
     assert!(lanes.cars_between(ReplicaId(9), 1, prev).is_empty());
+    lanes.batch_stored(batch(1).digest);
+    lanes.advance(ReplicaId(1), 0);
     lanes.prune(ReplicaId(1), 150);
-    let rest: Vec<u64> = lanes
-        .cars_between(ReplicaId(1), 1, ids[199])
-        .iter()
-        .map(|c| c.index)
-        .collect();
-    assert_eq!(rest.first(), Some(&151));
+    let rest = lanes.cars_between(ReplicaId(1), 1, ids[199]);
+    assert_eq!(rest.first().map(|c| c.index), Some(151));
+    lanes.prune(ReplicaId(1), 1000);
+    assert_eq!(lanes.live_cars().len(), 1, "the acknowledged end stays");
 }

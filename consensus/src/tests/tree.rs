@@ -10,14 +10,14 @@ fn headers_fit_only_onto_their_parents() {
     let epoch = epoch(4);
     let blocks = chain(&epoch, &[1, 2, 3]);
     let mut tree = Tree::new(&epoch);
-    assert_eq!(tree.insert(blocks[1].clone()), Err(Misfit::Orphan));
-    let first = tree.insert(blocks[0].clone()).unwrap();
-    assert_eq!(tree.insert(blocks[0].clone()), Err(Misfit::Known));
+    assert_eq!(put(&mut tree, blocks[1].clone()), Err(Misfit::Orphan));
+    let first = put(&mut tree, blocks[0].clone()).unwrap();
+    assert_eq!(put(&mut tree, blocks[0].clone()), Err(Misfit::Known));
     let wrong_height = header(&epoch, 2, 3, qc(&epoch, 1, first));
-    assert_eq!(tree.insert(wrong_height), Err(Misfit::Invalid));
+    assert_eq!(put(&mut tree, wrong_height), Err(Misfit::Invalid));
     let wrong_view = header(&epoch, 3, 2, qc(&epoch, 2, first));
     assert_eq!(
-        tree.insert(wrong_view),
+        put(&mut tree, wrong_view),
         Err(Misfit::Invalid),
         "the certificate names another view"
     );
@@ -29,17 +29,17 @@ fn cuts_never_regress() {
     let mut tree = Tree::new(&epoch);
     let mut block = chain(&epoch, &[1]).remove(0).as_ref().clone();
     block.cut = vec![car_cert(&epoch, 2, 5, 9)];
-    let id = tree.insert(Arc::new(block)).unwrap();
+    let id = put(&mut tree, Arc::new(block)).unwrap();
     assert_eq!(tree.base(id).unwrap().cut[2].index, 5);
     for index in [4, 5] {
         let mut next = header(&epoch, 2, 2, qc(&epoch, 1, id)).as_ref().clone();
         next.cut = vec![car_cert(&epoch, 2, index, 8)];
-        assert_eq!(tree.insert(Arc::new(next)), Err(Misfit::Invalid));
+        assert_eq!(put(&mut tree, Arc::new(next)), Err(Misfit::Invalid));
     }
     let mut next = header(&epoch, 2, 2, qc(&epoch, 1, id)).as_ref().clone();
     next.cut = vec![car_cert(&epoch, ReplicaId(7).0, 1, 8)];
     assert_eq!(
-        tree.insert(Arc::new(next)),
+        put(&mut tree, Arc::new(next)),
         Err(Misfit::Invalid),
         "a lane that nobody owns"
     );
@@ -51,10 +51,10 @@ fn committing_moves_the_tip_and_drops_dead_branches() {
     let blocks = chain(&epoch, &[1, 2, 3]);
     let mut tree = Tree::new(&epoch);
     for block in &blocks {
-        tree.insert(block.clone()).unwrap();
+        put(&mut tree, block.clone()).unwrap();
     }
     let dead = tree
-        .insert(header(&epoch, 2, 1, types::Qc::root(&epoch)))
+        .insert(header(&epoch, 2, 1, types::Qc::root(&epoch)), false)
         .unwrap();
     let path = tree.commit(blocks[1].id()).unwrap();
     assert_eq!(path.len(), 2);
@@ -72,12 +72,12 @@ fn a_block_of_another_branch_is_a_conflict() {
     let epoch = epoch(4);
     let blocks = chain(&epoch, &[1, 3]);
     let mut tree = Tree::new(&epoch);
-    tree.insert(blocks[0].clone()).unwrap();
+    put(&mut tree, blocks[0].clone()).unwrap();
     let other = tree
-        .insert(header(&epoch, 2, 1, types::Qc::root(&epoch)))
+        .insert(header(&epoch, 2, 1, types::Qc::root(&epoch)), false)
         .unwrap();
     let child = tree
-        .insert(header(&epoch, 4, 2, qc(&epoch, 2, other)))
+        .insert(header(&epoch, 4, 2, qc(&epoch, 2, other)), false)
         .unwrap();
     tree.commit(blocks[0].id()).unwrap();
     assert!(tree.commit(child).is_none());
@@ -89,7 +89,7 @@ fn proofs_convince_and_only_of_their_block() {
     let blocks = chain(&epoch, &[1, 2, 3, 4]);
     let mut tree = Tree::new(&epoch);
     for block in &blocks {
-        tree.insert(block.clone()).unwrap();
+        put(&mut tree, block.clone()).unwrap();
     }
     for (rule, len) in [(CommitRule::TwoChain, 2), (CommitRule::ThreeChain, 3)] {
         let newest = &blocks[3];
@@ -99,4 +99,24 @@ fn proofs_convince_and_only_of_their_block() {
         assert_eq!(proof.check(rule, &epoch, blocks[0].id()), Ok(()));
         assert!(proof.check(rule, &epoch, blocks[1].id()).is_err());
     }
+}
+
+fn put(tree: &mut Tree, header: Arc<types::Header>) -> Result<types::BlockId, Misfit> {
+    tree.insert(header, false)
+}
+
+#[test]
+fn an_equivocating_leader_fills_its_view_but_keeps_no_certified_header_out() {
+    let epoch = epoch(4);
+    let mut tree = Tree::new(&epoch);
+    let variant = |seed: u8| {
+        let mut block = chain(&epoch, &[1]).remove(0).as_ref().clone();
+        block.cut = vec![car_cert(&epoch, 1, u64::from(seed) + 1, seed)];
+        Arc::new(block)
+    };
+    for seed in 0..4 {
+        assert!(put(&mut tree, variant(seed)).is_ok());
+    }
+    assert_eq!(put(&mut tree, variant(4)), Err(Misfit::Full));
+    assert!(tree.insert(variant(4), true).is_ok());
 }

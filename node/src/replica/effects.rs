@@ -122,7 +122,7 @@ impl<P: Platform> Replica<P> {
         if let Durable::Car(car) = durable {
             car.batches
                 .iter()
-                .for_each(|batch| self.store.pin(&batch.digest));
+                .for_each(|batch| self.store.pin(&batch.digest, car.lane));
         }
         self.append(records::encode(durable));
     }
@@ -145,6 +145,11 @@ impl<P: Platform> Replica<P> {
                     .checkpoint_reached(height, id, state, &mut self.effects);
             }
         }
+    }
+
+    /// Lets go of what a snapshot stands for; never in the middle of a turn, whose effects may still
+    /// need the bytes.
+    pub(super) fn let_go(&mut self) {
         let covered = self.snapshots.covered();
         while let Some((block, gone)) = self.store.overflow(covered) {
             self.core.forget(&block);

@@ -1,6 +1,6 @@
 //! The clients' door: submissions become batches of the own lane, executed blocks become receipts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use consensus::DeliveredBlock;
@@ -26,7 +26,7 @@ pub(super) struct Gateway {
     buffer_txs: u32,
     batch_bytes: usize,
     sessions: HashMap<SessionId, ClientId>,
-    clients: HashMap<ClientId, Vec<SessionId>>,
+    clients: HashMap<ClientId, HashSet<SessionId>>,
     /// Receipts of the blocks executed in this turn.
     receipts: Vec<(ClientId, Response)>,
     tokens: Option<Tokens>,
@@ -97,8 +97,12 @@ impl Gateway {
         if self.sessions.get(&session) == Some(&client) || self.sessions.len() >= SESSIONS_MAX {
             return;
         }
-        self.sessions.insert(session, client);
-        self.clients.entry(client).or_default().push(session);
+        if let Some(before) = self.sessions.insert(session, client)
+            && let Some(sessions) = self.clients.get_mut(&before)
+        {
+            sessions.remove(&session);
+        }
+        self.clients.entry(client).or_default().insert(session);
     }
 }
 
@@ -137,13 +141,17 @@ impl<P: Platform> Replica<P> {
         }
     }
 
+    /// Own bytes that are not executed yet.
+    fn backlog_bytes(&self) -> u64 {
+        self.store.backlog_bytes(self.config.me) + self.gateway.buffer.len() as u64
+    }
+
     fn on_submit(&mut self, now: u64, client: ClientId, groups: Bytes) {
         let Ok(txs) = batch::validate(&groups) else {
             self.counters.frames_malformed += 1;
             return self.refuse(client, &groups, Refusal::Malformed);
         };
-        let backlog = self.store.backlog_bytes(self.config.me) + self.gateway.buffer.len() as u64;
-        let overloaded = backlog + groups.len() as u64 > self.config.window_bytes
+        let overloaded = self.backlog_bytes() + groups.len() as u64 > self.config.window_bytes
             || self
                 .gateway
                 .tokens
@@ -176,6 +184,9 @@ impl<P: Platform> Replica<P> {
 
     /// Copies admitted groups into the next batch: the one copy between socket and store.
     pub(super) fn admit(&mut self, now: u64, client: ClientId, groups: &[u8], txs: u32) {
+        if self.backlog_bytes() + groups.len() as u64 > self.config.window_bytes {
+            return self.refuse(client, groups, Refusal::Overloaded);
+        }
         if self.gateway.buffer.len() + groups.len() > self.gateway.batch_bytes {
             self.cut_batch_now(now);
         }
@@ -239,7 +250,11 @@ impl<P: Platform> Replica<P> {
         }
         let bytes = Bytes::from(full);
         let digest = batch::digest(&bytes);
-        if !self.store.push(digest, bytes.clone(), self.config.me) {
+        // A client that sends again what another connection of its sent makes the same bytes: they
+        // are ordered again, or it would wait for its receipts for ever.
+        if self.store.get(&digest).is_some() {
+            self.store.push_again(&digest, self.config.me);
+        } else if !self.store.push(digest, bytes.clone(), self.config.me) {
             return;
         }
         self.counters.own_batches += 1;

@@ -17,6 +17,33 @@ const BEHIND_NS: u64 = 50_000_000;
 const TAG_BATCH: u8 = 4;
 const TAG_BATCH_RESPONSE: u8 = 13;
 
+/// Questions that one peer may ask per second, and at once: they are cheap to ask and dear to answer.
+const REQUESTS_PER_S: u64 = 2_000;
+
+/// How many questions each peer may still ask.
+#[derive(Debug)]
+pub(super) struct Budgets(Vec<(u64, u64)>);
+
+impl Budgets {
+    pub fn new(n: usize, now: u64) -> Budgets {
+        Budgets(vec![(REQUESTS_PER_S, now); n])
+    }
+
+    fn take(&mut self, from: ReplicaId, now: u64) -> bool {
+        let Some((left, filled_ns)) = self.0.get_mut(from.index()) else {
+            return false;
+        };
+        let earned = now.saturating_sub(*filled_ns) / (1_000_000_000 / REQUESTS_PER_S);
+        if earned > 0 {
+            *left = (*left + earned).min(REQUESTS_PER_S);
+            *filled_ns = now;
+        }
+        let allowed = *left > 0;
+        *left = left.saturating_sub(1);
+        allowed
+    }
+}
+
 /// What a job's answer is for.
 #[derive(Debug)]
 pub(super) enum Pending {
@@ -55,6 +82,17 @@ impl<P: Platform> Replica<P> {
     }
 
     pub(super) fn on_message(&mut self, now: u64, from: ReplicaId, message: Message) {
+        let is_request = matches!(
+            message,
+            Message::ChainRequest(_)
+                | Message::CarRequest(_)
+                | Message::BatchRequest(_)
+                | Message::SnapshotRequest(_)
+        );
+        if is_request && !self.budgets.take(from, now) {
+            self.counters.requests_dropped += 1;
+            return;
+        }
         match message {
             Message::Proposal(m) if m.header.proposer == from => {
                 if self.core.wants_proposal(&m.header) {
@@ -78,12 +116,16 @@ impl<P: Platform> Replica<P> {
             Message::Cars(m) => self.on_cars(from, m),
             Message::Ack(m) => self.core.handle_ack(from, &m, &mut self.effects),
             Message::CarCert(m) if m.lane == from => {
-                self.core.handle_car_cert(now, m, &mut self.effects);
+                self.core.handle_car_cert(m, &mut self.effects);
             }
             Message::ChainRequest(m) => self.core.handle_chain_request(from, &m, &mut self.effects),
             Message::ChainResponse(m) => self.check(from, Job::Chain(m)),
             Message::CarRequest(m) => self.core.handle_car_request(from, &m, &mut self.effects),
-            Message::BatchRequest(digests) => self.serve_batches(from, &digests),
+            Message::BatchRequest(mut digests) => {
+                digests.sort_unstable();
+                digests.dedup();
+                self.serve_batches(from, &digests);
+            }
             Message::CheckpointShare(m) => {
                 self.core
                     .handle_checkpoint_share(from, &m, &mut self.effects);
@@ -140,12 +182,18 @@ impl<P: Platform> Replica<P> {
             return;
         }
         let digest = batch::digest(&bytes);
-        let useful = match lane {
-            Some(lane) => self.store.wants(&digest) || self.store.has_room(lane, bytes.len()),
-            None => self.store.wants(&digest),
-        };
-        if !useful || self.store.get(&digest).is_some() {
-            self.counters.batches_unwanted += u64::from(!useful);
+        if self.store.get(&digest).is_some() {
+            return;
+        }
+        let mut useful = self.store.wants(&digest);
+        if let Some(lane) = lane.filter(|_| !useful) {
+            let (room, gone) = self.store.make_room(lane, bytes.len());
+            gone.into_iter()
+                .for_each(|digest| self.core.batch_dropped(digest));
+            useful = room;
+        }
+        if !useful {
+            self.counters.batches_unwanted += 1;
             return;
         }
         if self.config.signed_clients {
@@ -181,7 +229,7 @@ impl<P: Platform> Replica<P> {
         };
         if stored {
             self.append(records::batch(digest, bytes));
-            self.core.batch_stored(now, digest, lane, &mut self.effects);
+            self.core.batch_stored(now, digest, &mut self.effects);
         }
     }
 

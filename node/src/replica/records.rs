@@ -54,6 +54,15 @@ pub(super) struct Found {
     pub order_bytes: Bytes,
 }
 
+/// Recovered cars that the recovered state does not cover yet.
+pub(super) fn unexecuted(found: &Recovered) -> impl Iterator<Item = &Car> {
+    found.cars.iter().filter(|car| {
+        let order = found.order.as_ref();
+        let covered = order.and_then(|order| order.cut.get(car.lane.index()));
+        covered.is_none_or(|entry| car.index > entry.index)
+    })
+}
+
 /// Reads the records of a journal, in order.
 pub(super) fn read(records: Vec<Record>, app: AppKind) -> Result<Found, NodeError> {
     let mut found = Found::default();

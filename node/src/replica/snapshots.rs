@@ -13,7 +13,6 @@ use execution::{AppKind, Executor, Snapshot};
 use types::limits::{SNAPSHOT_CHUNK_LEN_MAX, SNAPSHOT_LEN_MAX};
 use types::{
     CheckpointCert, Digest, Height, Message, ReplicaId, SignerSet, SnapshotChunk, SnapshotRequest,
-    Wire,
 };
 
 use super::outbox::Out;
@@ -21,7 +20,9 @@ use super::{Replica, records};
 use crate::platform::Platform;
 
 /// Snapshots kept while they wait for their certificates.
-const KEPT_MAX: usize = 4;
+const KEPT_MAX: usize = 8;
+/// Certified snapshots kept.
+const CERTIFIED_MAX: usize = 3;
 const RETRY_NS: u64 = 500_000_000;
 const HEAD_LEN: usize = 36;
 
@@ -58,6 +59,8 @@ impl Kept {
 struct Fetch {
     cert: CheckpointCert,
     from: SignerSet,
+    /// Only this one may answer: anybody else could spoil the transfer.
+    asked: ReplicaId,
     attempt: u32,
     buffer: Vec<u8>,
     asked_ns: u64,
@@ -67,7 +70,8 @@ struct Fetch {
 #[derive(Debug, Default)]
 pub(super) struct Snapshots {
     kept: BTreeMap<Height, Kept>,
-    certified: Option<CheckpointCert>,
+    /// Certificates of kept snapshots; the older ones serve transfers that have begun.
+    certified: BTreeMap<Height, CheckpointCert>,
     fetch: Option<Fetch>,
     /// Height of the checkpoint that the journal begins with.
     pub journal_base: Height,
@@ -135,7 +139,9 @@ impl Snapshots {
             },
         );
         while self.kept.len() > KEPT_MAX {
-            self.kept.pop_first();
+            if let Some((height, _)) = self.kept.pop_first() {
+                self.certified.remove(&height);
+            }
         }
         state_of(execution, order)
     }
@@ -144,24 +150,35 @@ impl Snapshots {
     pub fn restore(&mut self, cert: CheckpointCert, executor: &Executor, order: Bytes) {
         self.take(executor, &order);
         self.journal_base = cert.height;
-        self.certified = Some(cert);
+        self.certified.insert(cert.height, cert);
     }
 
     pub fn certified(&mut self, cert: &CheckpointCert) {
-        if self.kept.contains_key(&cert.height) {
-            self.kept = self.kept.split_off(&cert.height);
-            self.certified = Some(cert.clone());
+        if !self.kept.contains_key(&cert.height) {
+            return;
         }
+        self.certified.insert(cert.height, cert.clone());
+        while self.certified.len() > CERTIFIED_MAX {
+            self.certified.pop_first();
+        }
+        // Older ones that never got a certificate are of no use any more.
+        let certified = &self.certified;
+        self.kept
+            .retain(|height, _| *height > cert.height || certified.contains_key(height));
     }
 
     /// Height up to which a certified snapshot stands in for bytes.
     pub fn covered(&self) -> Height {
-        self.certified.as_ref().map_or(Height(0), |c| c.height)
+        self.certified
+            .keys()
+            .next_back()
+            .copied()
+            .unwrap_or_default()
     }
 
     pub fn newest(&self) -> Option<(&CheckpointCert, Bytes)> {
-        let cert = self.certified.as_ref()?;
-        Some((cert, self.kept.get(&cert.height)?.encode()))
+        let (height, cert) = self.certified.last_key_value()?;
+        Some((cert, self.kept.get(height)?.encode()))
     }
 
     pub fn deadline_ns(&self) -> u64 {
@@ -184,6 +201,7 @@ impl<P: Platform> Replica<P> {
             self.snapshots.fetch = Some(Fetch {
                 cert,
                 from,
+                asked: self.config.me,
                 attempt: 0,
                 buffer: Vec::new(),
                 asked_ns: now,
@@ -197,11 +215,10 @@ impl<P: Platform> Replica<P> {
             return;
         };
         fetch.asked_ns = now;
-        let mut others = fetch.from;
-        others.remove(self.config.me);
-        let to = others
-            .iter()
-            .nth(fetch.attempt as usize % others.len().max(1));
+        fetch.from.remove(self.config.me);
+        let turn = fetch.attempt as usize % fetch.from.len().max(1);
+        let to = fetch.from.iter().nth(turn);
+        fetch.asked = to.unwrap_or(self.config.me);
         let request = SnapshotRequest {
             epoch: self.config.epoch.id,
             height: fetch.cert.height,
@@ -225,13 +242,15 @@ impl<P: Platform> Replica<P> {
     }
 
     pub(super) fn serve_snapshot(&mut self, from: ReplicaId, request: &SnapshotRequest) {
-        let Some(cert) = self.snapshots.certified.clone() else {
+        // A height that is gone is answered with the beginning of the newest.
+        let asked = self.snapshots.certified.get(&request.height);
+        let newest = self.snapshots.certified.values().next_back();
+        let Some(cert) = asked.or(newest).cloned() else {
             return;
         };
         let Some(kept) = self.snapshots.kept.get(&cert.height) else {
             return;
         };
-        // Another height than the newest is gone: the first chunk of the newest says so.
         let offset = if request.height == cert.height {
             request.offset
         } else {
@@ -254,6 +273,9 @@ impl<P: Platform> Replica<P> {
         let Some(fetch) = &mut self.snapshots.fetch else {
             return;
         };
+        if from != fetch.asked {
+            return;
+        }
         let known = chunk.cert.height == fetch.cert.height && chunk.cert.state == fetch.cert.state;
         if !known {
             if chunk.cert.height > fetch.cert.height {
@@ -289,6 +311,7 @@ impl<P: Platform> Replica<P> {
             self.snapshots.fetch = Some(Fetch {
                 cert,
                 from: holders,
+                asked: self.config.me,
                 attempt: 0,
                 buffer: Vec::new(),
                 asked_ns: now,
@@ -306,9 +329,11 @@ impl<P: Platform> Replica<P> {
             Ok(opened) => opened,
             Err(why) => {
                 tracing::warn!(height = %fetch.cert.height, %why, "snapshot refused, asking another replica");
-                fetch.attempt += 1;
-                self.snapshots.fetch = Some(fetch);
-                self.ask_snapshot(now);
+                fetch.from.remove(fetch.asked);
+                if !fetch.from.is_empty() {
+                    self.snapshots.fetch = Some(fetch);
+                    self.ask_snapshot(now);
+                }
                 return;
             }
         };
@@ -323,9 +348,10 @@ impl<P: Platform> Replica<P> {
         {
             self.exec = opened.executor;
             self.snapshots.restore(cert, &self.exec, opened.order_bytes);
-            for digest in self.store.forget_up_to(height) {
-                self.core.batch_dropped(digest);
-            }
+            let mut gone = self.store.forget_up_to(height);
+            gone.extend(self.store.keep_only(&self.core.live_batches()));
+            gone.into_iter()
+                .for_each(|digest| self.core.batch_dropped(digest));
             self.rotate();
         }
     }

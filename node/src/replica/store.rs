@@ -1,6 +1,6 @@
 //! Bytes of batches: shared with sockets, journal and execution, bounded per lane and in all.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 use consensus::DeliveredBlock;
@@ -11,8 +11,31 @@ struct Entry {
     bytes: Bytes,
     /// Lane whose quota pays for it until it is executed; none: it was fetched.
     lane: Option<ReplicaId>,
-    /// Acknowledged cars that name it and are not yet forgotten.
-    pins: u32,
+    /// Acknowledged cars that name it and are not yet forgotten, by their lanes: a lane that names
+    /// another one's batch must not be able to spend that one's pins.
+    pins: Vec<(ReplicaId, u32)>,
+}
+
+impl Entry {
+    fn pin(&mut self, lane: ReplicaId) {
+        match self.pins.iter_mut().find(|(of, _)| *of == lane) {
+            Some((_, count)) => *count += 1,
+            None => self.pins.push((lane, 1)),
+        }
+    }
+
+    fn unpin(&mut self, lane: ReplicaId) {
+        if let Some(at) = self.pins.iter().position(|(of, _)| *of == lane) {
+            self.pins[at].1 -= 1;
+            if self.pins[at].1 == 0 {
+                self.pins.swap_remove(at);
+            }
+        }
+    }
+
+    fn cars(&self) -> u32 {
+        self.pins.iter().map(|(_, count)| count).sum()
+    }
 }
 
 /// See the module.
@@ -21,6 +44,9 @@ pub(super) struct BatchStore {
     entries: HashMap<BatchDigest, Entry>,
     bytes: u64,
     backlog: Vec<u64>,
+    /// Batches as each lane's owner sent them, oldest first: what no car names gives way when the
+    /// quota is used up.
+    arrived: Vec<VecDeque<BatchDigest>>,
     quota_bytes: u64,
     /// Executed blocks, oldest first, with the bytes that each still holds.
     retained: VecDeque<(DeliveredBlock, u64)>,
@@ -41,6 +67,7 @@ impl BatchStore {
             entries: HashMap::new(),
             bytes: 0,
             backlog: vec![0; n],
+            arrived: vec![VecDeque::new(); n],
             quota_bytes,
             retained: VecDeque::new(),
             retained_bytes: 0,
@@ -72,13 +99,38 @@ impl BatchStore {
             return false;
         }
         *backlog += len;
+        self.arrived[lane.index()].push_back(digest);
         self.insert(digest, bytes, Some(lane));
         true
     }
 
-    /// Whether a lane's quota has room for another batch.
-    pub fn has_room(&self, lane: ReplicaId, len_bytes: usize) -> bool {
-        self.backlog_bytes(lane) + len_bytes as u64 <= self.quota_bytes
+    /// Makes room for a batch within its lane's quota, if need be at the cost of older ones that no
+    /// acknowledged car names (their owner may have crashed before it cut one). Whether there is
+    /// room, and what gave way.
+    pub fn make_room(&mut self, lane: ReplicaId, len_bytes: usize) -> (bool, Vec<BatchDigest>) {
+        let mut gone = Vec::new();
+        let Some(arrived) = self.arrived.get_mut(lane.index()) else {
+            return (false, gone);
+        };
+        while self.backlog[lane.index()] + len_bytes as u64 > self.quota_bytes {
+            let Some(oldest) = arrived.pop_front() else {
+                break;
+            };
+            let Some(entry) = self.entries.get_mut(&oldest) else {
+                continue;
+            };
+            if entry.lane == Some(lane) && entry.pins.is_empty() {
+                let len = entry.bytes.len() as u64;
+                self.backlog[lane.index()] -= len;
+                self.bytes -= len;
+                self.entries.remove(&oldest);
+                gone.push(oldest);
+            }
+        }
+        (
+            self.backlog[lane.index()] + len_bytes as u64 <= self.quota_bytes,
+            gone,
+        )
     }
 
     /// Takes an answer in; false if nobody asked.
@@ -105,7 +157,7 @@ impl BatchStore {
             Entry {
                 bytes,
                 lane,
-                pins: 0,
+                pins: Vec::new(),
             },
         );
     }
@@ -123,9 +175,19 @@ impl BatchStore {
     }
 
     /// A car that names this batch was acknowledged: the bytes stay until it is forgotten.
-    pub fn pin(&mut self, digest: &BatchDigest) {
+    pub fn pin(&mut self, digest: &BatchDigest, lane: ReplicaId) {
         if let Some(entry) = self.entries.get_mut(digest) {
-            entry.pins += 1;
+            entry.pin(lane);
+        }
+    }
+
+    /// The own lane names a batch again whose bytes are here: they stay until that is executed.
+    pub fn push_again(&mut self, digest: &BatchDigest, lane: ReplicaId) {
+        if let Some(entry) = self.entries.get_mut(digest)
+            && entry.lane.is_none()
+        {
+            entry.lane = Some(lane);
+            self.backlog[lane.index()] += entry.bytes.len() as u64;
         }
     }
 
@@ -141,8 +203,26 @@ impl BatchStore {
                 }
             }
         }
+        for (lane, _) in &block.batches {
+            self.trim_arrived(*lane);
+        }
         self.retained_bytes += held;
         self.retained.push_back((block, held));
+    }
+
+    /// Drops the names of executed batches from the front of a lane's arrivals.
+    fn trim_arrived(&mut self, lane: ReplicaId) {
+        let Some(arrived) = self.arrived.get_mut(lane.index()) else {
+            return;
+        };
+        let waits = |digest: &BatchDigest| {
+            self.entries
+                .get(digest)
+                .is_some_and(|entry| entry.lane == Some(lane))
+        };
+        while arrived.front().is_some_and(|digest| !waits(digest)) {
+            arrived.pop_front();
+        }
     }
 
     /// The oldest executed block if more is held than should be and `covered` (a checkpoint) stands
@@ -176,10 +256,10 @@ impl BatchStore {
         let (block, held) = self.retained.pop_front()?;
         self.retained_bytes = self.retained_bytes.saturating_sub(held);
         let mut gone = Vec::new();
-        for (_, batch) in &block.batches {
+        for (lane, batch) in &block.batches {
             if let Some(entry) = self.entries.get_mut(&batch.digest) {
-                entry.pins = entry.pins.saturating_sub(1);
-                if entry.pins == 0 {
+                entry.unpin(*lane);
+                if entry.pins.is_empty() && entry.lane.is_none() {
                     self.bytes = self.bytes.saturating_sub(entry.bytes.len() as u64);
                     self.entries.remove(&batch.digest);
                     gone.push(batch.digest);
@@ -190,22 +270,24 @@ impl BatchStore {
     }
 
     /// Batches that a journal whose base is the state at `height` must hold: everything that was not
-    /// executed by then.
+    /// executed by then, or that an acknowledged car names again.
     pub fn live_after(&self, height: Height) -> Vec<(BatchDigest, Bytes)> {
-        let old: std::collections::HashSet<BatchDigest> = self
-            .retained
-            .iter()
-            .take_while(|(b, _)| b.header.height <= height)
-            .flat_map(|(b, _)| b.batches.iter().map(|(_, batch)| batch.digest))
-            .collect();
-        let again: std::collections::HashSet<BatchDigest> = self
-            .retained
-            .iter()
-            .skip_while(|(b, _)| b.header.height <= height)
-            .flat_map(|(b, _)| b.batches.iter().map(|(_, batch)| batch.digest))
-            .collect();
+        let mut old: HashMap<BatchDigest, u32> = HashMap::new();
+        let mut again: HashSet<BatchDigest> = HashSet::new();
+        for (block, _) in &self.retained {
+            for (_, batch) in &block.batches {
+                match block.header.height <= height {
+                    true => *old.entry(batch.digest).or_default() += 1,
+                    false => _ = again.insert(batch.digest),
+                }
+            }
+        }
         let live = self.entries.iter().filter(|(digest, entry)| {
-            again.contains(*digest) || entry.lane.is_some() || !old.contains(*digest)
+            let executed = old.get(*digest).copied().unwrap_or(0);
+            again.contains(*digest)
+                || entry.lane.is_some()
+                || entry.cars() > executed
+                || executed == 0
         });
         let mut out: Vec<_> = live.map(|(d, e)| (*d, e.bytes.clone())).collect();
         out.sort_by_key(|(digest, _)| *digest);
