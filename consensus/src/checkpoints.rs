@@ -260,6 +260,11 @@ impl Core {
         self.checkpoints.newest = Some(cert);
     }
 
+    /// Batches that some kept car names, or that wait for an own car.
+    pub fn live_batches(&self) -> std::collections::HashSet<types::BatchDigest> {
+        self.lanes.live_batches()
+    }
+
     /// Headers and cars that a fresh journal must begin with: all that is not yet executed or that
     /// safety rests on.
     pub fn live_records(&self) -> (Vec<Arc<types::Header>>, Vec<Arc<types::Car>>) {

@@ -191,6 +191,25 @@ impl BatchStore {
         }
     }
 
+    /// Lets go of everything that neither `live` nor an executed block names: a snapshot stands for it.
+    pub fn keep_only(&mut self, live: &HashSet<BatchDigest>) -> Vec<BatchDigest> {
+        let executed = self.retained.iter().flat_map(|(block, _)| &block.batches);
+        let executed: HashSet<BatchDigest> = executed.map(|(_, batch)| batch.digest).collect();
+        let is_live = |digest: &BatchDigest| live.contains(digest) || executed.contains(digest);
+        let gone = self.entries.keys().filter(|digest| !is_live(digest));
+        let mut gone: Vec<BatchDigest> = gone.copied().collect();
+        gone.sort_unstable();
+        for entry in gone.iter().filter_map(|digest| self.entries.remove(digest)) {
+            let len = entry.bytes.len() as u64;
+            self.bytes = self.bytes.saturating_sub(len);
+            if let Some(lane) = entry.lane {
+                let backlog = &mut self.backlog[lane.index()];
+                *backlog = backlog.saturating_sub(len);
+            }
+        }
+        gone
+    }
+
     /// A block was executed: its bytes count as retained from now on.
     pub fn executed(&mut self, block: DeliveredBlock) {
         let mut held = BLOCK_COST_BYTES;
