@@ -13,6 +13,10 @@ use types::{Epoch, Header, ReplicaId, SignerSet, View, wire_struct};
 
 const STRIKES_MAX: u8 = 5;
 const WINDOWS_KEPT: usize = 64;
+/// A verdict holds for so many windows unless a newer one replaces it. Three-chain at n = 4 commits
+/// nothing with a crashed leader among three: where a correct one sits out meanwhile, no block would
+/// ever be committed that could change the schedule.
+const VERDICT_WINDOWS: u64 = 4;
 
 /// One replica's record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,13 +65,7 @@ impl Leaders {
 
     /// Leader of `view` under the newest schedule that applies to it.
     pub fn leader(&self, view: View) -> ReplicaId {
-        let window = view.0 / self.window_len;
-        let excluded = self
-            .excluded
-            .range(..=window)
-            .next_back()
-            .map_or(SignerSet::EMPTY, |e| *e.1);
-        let candidates = self.members.difference(excluded);
+        let candidates = self.members.difference(self.excluded(view));
         let turn = (view.0 % candidates.len().max(1) as u64) as usize;
         candidates.iter().nth(turn).unwrap_or_default()
     }
@@ -75,9 +73,9 @@ impl Leaders {
     /// Replicas that lead no view of `view`'s window.
     pub fn excluded(&self, view: View) -> SignerSet {
         let window = view.0 / self.window_len;
-        self.excluded
-            .range(..=window)
-            .next_back()
+        let newest = self.excluded.range(..=window).next_back();
+        newest
+            .filter(|(from, _)| window - **from < VERDICT_WINDOWS)
             .map_or(SignerSet::EMPTY, |e| *e.1)
     }
 
