@@ -200,7 +200,9 @@ impl Delivery {
         for want in all {
             match want {
                 Want::Cars { tip, .. } => {
-                    if self.asked.insert(tip.0, now).is_none() {
+                    // Not asked for again yet, and its time is not put off either.
+                    if !self.asked.contains_key(&tip.0) {
+                        self.asked.insert(tip.0, now);
                         out.push(want);
                     }
                 }
