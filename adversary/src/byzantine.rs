@@ -61,7 +61,10 @@ impl<P> Byzantine<P> {
             acts: Acts::default(),
             memory: Memory::default(),
         };
-        Byzantine { inner, evil: Some(Box::new(evil)) }
+        Byzantine {
+            inner,
+            evil: Some(Box::new(evil)),
+        }
     }
 
     pub fn inner(&mut self) -> &mut P {
@@ -70,7 +73,10 @@ impl<P> Byzantine<P> {
 
     /// Acts since the last call.
     pub fn take_acts(&mut self) -> Acts {
-        self.evil.as_mut().map(|evil| std::mem::take(&mut evil.acts)).unwrap_or_default()
+        self.evil
+            .as_mut()
+            .map(|evil| std::mem::take(&mut evil.acts))
+            .unwrap_or_default()
     }
 
     /// Shows the attacker a frame on its way in.
@@ -159,12 +165,20 @@ impl Evil {
                     *byte ^= 1;
                 }
                 chunk.bytes = bytes.into();
-                self.did(Act::BogusSnapshot, vec![(to, Message::SnapshotChunk(chunk))])
+                self.did(
+                    Act::BogusSnapshot,
+                    vec![(to, Message::SnapshotChunk(chunk))],
+                )
             }
             Message::CheckpointShare(share) if self.does(Act::BadCheckpoint) => {
                 let state = Digest::of("lie", &share.state.0);
-                let lie = self.forge.checkpoint(&self.epoch, share.height, share.block, state);
-                self.did(Act::BadCheckpoint, vec![(to, Message::CheckpointShare(lie))])
+                let lie = self
+                    .forge
+                    .checkpoint(&self.epoch, share.height, share.block, state);
+                self.did(
+                    Act::BadCheckpoint,
+                    vec![(to, Message::CheckpointShare(lie))],
+                )
             }
             other => vec![(to, other.clone())],
         }
@@ -226,7 +240,13 @@ impl Evil {
             _ => self.memory.header_of(&justify)?.height.next(),
         };
         let cut = Vec::new();
-        Some(Header { justify, height, tc: Some(tc), cut, ..header.clone() })
+        Some(Header {
+            justify,
+            height,
+            tc: Some(tc),
+            cut,
+            ..header.clone()
+        })
     }
 
     /// A header over a certificate with the right names and no signature of theirs.
@@ -235,22 +255,46 @@ impl Evil {
         let back = 1 + self.rng.below(2) as usize;
         let base = self.memory.cert_below(header.justify.view, back)?.clone();
         let parent = self.memory.header_of(&base)?.clone();
-        let signers = self.epoch.members.iter().take(self.epoch.quorum()).collect();
+        let signers = self
+            .epoch
+            .members
+            .iter()
+            .take(self.epoch.quorum())
+            .collect();
         let bytes = header.justify.votes.bytes.clone();
         // The block of an old certificate, as if it had been certified again just now; its own view
         // would not fit, so the header that is voted for must be a child of an uncertified one.
         let votes = Multisig { signers, bytes };
-        let orphan = self.memory.others_at(before, header.justify.block).first().copied();
+        let orphan = self
+            .memory
+            .others_at(before, header.justify.block)
+            .first()
+            .copied();
         let (view, block, height) = match orphan {
             Some(block) => (before, block, header.height),
-            None => (parent.view, BlockId(Digest::of("forged", &base.block.0.0)), parent.height.next()),
+            None => (
+                parent.view,
+                BlockId(Digest::of("forged", &base.block.0.0)),
+                parent.height.next(),
+            ),
         };
-        let justify = Qc { epoch: self.epoch.id, view, block, votes };
+        let justify = Qc {
+            epoch: self.epoch.id,
+            view,
+            block,
+            votes,
+        };
         let tc = match view.next() == header.view {
             true => None,
             false => Some(self.memory.lowest_tc(&self.epoch, before)?),
         };
-        Some(Header { justify, tc, height, cut: Vec::new(), ..header.clone() })
+        Some(Header {
+            justify,
+            tc,
+            height,
+            cut: Vec::new(),
+            ..header.clone()
+        })
     }
 
     fn vote(&mut self, to: SignerSet, vote: &Vote) -> Bent {
@@ -271,7 +315,10 @@ impl Evil {
             some.remove(self.me);
             let mut rest = rest;
             rest.remove(self.me);
-            let bent = vec![(some, Message::Vote(vote.clone())), (rest, Message::Vote(second))];
+            let bent = vec![
+                (some, Message::Vote(vote.clone())),
+                (rest, Message::Vote(second)),
+            ];
             return self.did(Act::DoubleVote, bent);
         }
         vec![(to, Message::Vote(vote.clone()))]
@@ -286,8 +333,14 @@ impl Evil {
         }
         if self.does(Act::LyingTimeout) {
             let back = 1 + self.rng.below(3) as usize;
-            if let Some(qc) = self.memory.cert_below(timeout.high_qc.view.next(), back).cloned() {
-                let lie = self.forge.timeout(&self.epoch, timeout.view, qc, timeout.last_vote.clone());
+            if let Some(qc) = self
+                .memory
+                .cert_below(timeout.high_qc.view.next(), back)
+                .cloned()
+            {
+                let lie =
+                    self.forge
+                        .timeout(&self.epoch, timeout.view, qc, timeout.last_vote.clone());
                 let lie = Message::Timeout(lie);
                 self.memory.learn(&lie);
                 return self.did(Act::LyingTimeout, vec![(to, lie)]);
@@ -306,7 +359,10 @@ impl Evil {
             }
             let second = Message::Car(self.forge.car(&self.epoch, second));
             let (some, others) = self.half(to);
-            return self.did(Act::LaneEquivocation, vec![(some, original), (others, second)]);
+            return self.did(
+                Act::LaneEquivocation,
+                vec![(some, original), (others, second)],
+            );
         }
         if self.does(Act::BorrowedBatch)
             && let Some(batch) = self.memory.batches.front().copied()
@@ -353,7 +409,9 @@ impl Evil {
     /// Garbage and replays, at any occasion.
     fn noise<P: Platform + RawLink>(&mut self, to: SignerSet, inner: &mut P) {
         let peers: Vec<ReplicaId> = to.iter().filter(|id| *id != self.me).collect();
-        let Some(victim) = self.rng.pick(&peers).copied() else { return };
+        let Some(victim) = self.rng.pick(&peers).copied() else {
+            return;
+        };
         if self.does(Act::Garbage) {
             let frame = self.garbage();
             self.acts.add(Act::Garbage);
@@ -380,20 +438,27 @@ impl Evil {
                 }
                 bytes.into()
             }
-            _ => (0..self.rng.below(200)).map(|_| self.rng.below(256) as u8).collect(),
+            _ => (0..self.rng.below(200))
+                .map(|_| self.rng.below(256) as u8)
+                .collect(),
         }
     }
 
     /// Splits `to` in two at random.
     fn half(&mut self, to: SignerSet) -> (SignerSet, SignerSet) {
         let coin = self.rng.next_u64();
-        let some: SignerSet = to.iter().filter(|id| coin >> (id.0 % 64) & 1 == 1).collect();
+        let some: SignerSet = to
+            .iter()
+            .filter(|id| coin >> (id.0 % 64) & 1 == 1)
+            .collect();
         (some, to.difference(some))
     }
 }
 
 impl<P> std::fmt::Debug for Byzantine<P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Byzantine").field("evil", &self.evil.is_some()).finish_non_exhaustive()
+        f.debug_struct("Byzantine")
+            .field("evil", &self.evil.is_some())
+            .finish_non_exhaustive()
     }
 }

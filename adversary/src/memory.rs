@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use types::{BatchRef, BlockId, Epoch, Header, Message, Qc, ReplicaId, Tc, Timeout, TimeoutClaim, View, Wire};
+use types::{
+    BatchRef, BlockId, Epoch, Header, Message, Qc, ReplicaId, Tc, Timeout, TimeoutClaim, View, Wire,
+};
 
 const VIEWS_MAX: usize = 64;
 const FRAMES_MAX: usize = 64;
@@ -80,7 +82,10 @@ impl Memory {
     /// Headers of `view` other than `but`.
     pub fn others_at(&self, view: View, but: BlockId) -> Vec<BlockId> {
         let at = self.headers.get(&view).map_or(&[][..], Vec::as_slice);
-        at.iter().map(|(id, _)| *id).filter(|id| *id != but).collect()
+        at.iter()
+            .map(|(id, _)| *id)
+            .filter(|id| *id != but)
+            .collect()
     }
 
     pub fn header_of(&self, qc: &Qc) -> Option<&Header> {
@@ -107,7 +112,11 @@ impl Memory {
             high_qc_view: t.high_qc.view,
             signature: t.signature,
         };
-        Some(Tc { epoch: epoch.id, view, claims: found.iter().map(claim).collect() })
+        Some(Tc {
+            epoch: epoch.id,
+            view,
+            claims: found.iter().map(claim).collect(),
+        })
     }
 
     /// The certificate with exactly this view.
@@ -117,6 +126,8 @@ impl Memory {
 
     /// An old timeout of `replica`, if any is remembered.
     pub fn old_timeout(&self, replica: ReplicaId, before: View) -> Option<&Timeout> {
-        self.timeouts.range(..before).find_map(|(_, slot)| slot.get(&replica))
+        self.timeouts
+            .range(..before)
+            .find_map(|(_, slot)| slot.get(&replica))
     }
 }

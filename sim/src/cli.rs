@@ -11,9 +11,9 @@ use types::CommitRule;
 
 use crate::coverage::{Coverage, table};
 use crate::mutants::Mutant;
-use crate::plan::WorldPlan;
-use crate::world::{Outcome, run};
 use crate::oracle::Violation;
+use crate::plan::{MS, WorldPlan};
+use crate::world::{Outcome, run, run_traced};
 
 /// Failures that are written out; the rest is counted.
 const SHOWN_MAX: usize = 5;
@@ -36,6 +36,9 @@ pub struct SimArgs {
     /// Worlds that run at the same time.
     #[arg(long, default_value_t = 2)]
     pub threads: usize,
+    /// With one seed: also shows the last messages of every world.
+    #[arg(long, requires = "seed")]
+    pub trace: bool,
     /// Runs wrong replicas instead, each of which the oracle must catch.
     #[arg(long)]
     pub mutants: bool,
@@ -65,7 +68,8 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 }
 
 fn rule(text: &str) -> Result<CommitRule, String> {
-    CommitRule::from_name(text).ok_or_else(|| format!("expected two-chain or three-chain, found `{text}`"))
+    CommitRule::from_name(text)
+        .ok_or_else(|| format!("expected two-chain or three-chain, found `{text}`"))
 }
 
 /// Runs what `args` asks for. Every seed is run at every size and rule.
@@ -80,9 +84,18 @@ pub fn run_cli(args: &SimArgs) -> Result<SimReport, SimError> {
         (None, None) => return Err(SimError::NoSeeds),
     };
     let sizes = args.n.map_or(vec![4, 7], |n| vec![n as usize]);
-    let rules = args.rule.map_or(vec![CommitRule::TwoChain, CommitRule::ThreeChain], |rule| vec![rule]);
-    let cells: Vec<(usize, CommitRule)> =
-        sizes.iter().flat_map(|n| rules.iter().map(move |rule| (*n, *rule))).collect();
+    let rules = args
+        .rule
+        .map_or(vec![CommitRule::TwoChain, CommitRule::ThreeChain], |rule| {
+            vec![rule]
+        });
+    let cells: Vec<(usize, CommitRule)> = sizes
+        .iter()
+        .flat_map(|n| rules.iter().map(move |rule| (*n, *rule)))
+        .collect();
+    if let (Some(seed), true) = (args.seed, args.trace) {
+        return Ok(traced(seed, &cells));
+    }
     match args.mutants {
         true => Ok(mutants(seeds, &cells)),
         false => Ok(worlds(seeds, &cells, args.threads.max(1))),
@@ -96,7 +109,10 @@ pub(crate) fn run_caught(plan: WorldPlan, mutant: Option<Mutant>) -> Outcome {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
         Outcome {
-            violation: Some(Violation { check: "panic", what: text.unwrap_or_default() }),
+            violation: Some(Violation {
+                check: "panic",
+                what: text.unwrap_or_default(),
+            }),
             hash: 0,
             coverage: Coverage::new(n, rule),
             end_ns: 0,
@@ -107,8 +123,12 @@ pub(crate) fn run_caught(plan: WorldPlan, mutant: Option<Mutant>) -> Outcome {
 fn worlds(seeds: Range<u64>, cells: &[(usize, CommitRule)], threads: usize) -> SimReport {
     let total = (seeds.end - seeds.start) * cells.len() as u64;
     let next = AtomicU64::new(0);
-    let columns: Mutex<Vec<Coverage>> =
-        Mutex::new(cells.iter().map(|(n, rule)| Coverage::new(*n, *rule)).collect());
+    let columns: Mutex<Vec<Coverage>> = Mutex::new(
+        cells
+            .iter()
+            .map(|(n, rule)| Coverage::new(*n, *rule))
+            .collect(),
+    );
     let failed: Mutex<Vec<(u64, usize, Violation)>> = Mutex::default();
     let work = || {
         loop {
@@ -116,7 +136,10 @@ fn worlds(seeds: Range<u64>, cells: &[(usize, CommitRule)], threads: usize) -> S
             if at >= total {
                 return;
             }
-            let (seed, cell) = (seeds.start + at / cells.len() as u64, (at % cells.len() as u64) as usize);
+            let (seed, cell) = (
+                seeds.start + at / cells.len() as u64,
+                (at % cells.len() as u64) as usize,
+            );
             let (n, rule) = cells[cell];
             let outcome = run_caught(WorldPlan::of(seed, n, rule), None);
             if let Ok(mut columns) = columns.lock() {
@@ -139,30 +162,74 @@ fn worlds(seeds: Range<u64>, cells: &[(usize, CommitRule)], threads: usize) -> S
         let _ = write!(
             text,
             "\nFAILED {}: {}\n  repeat: reforge sim --seed {seed} --n {n} --rule {}\n",
-            violation.check, violation.what, rule.name(),
+            violation.check,
+            violation.what,
+            rule.name(),
         );
     }
     if failed.len() > SHOWN_MAX {
         let rest: Vec<String> = failed[SHOWN_MAX..]
             .iter()
-            .map(|(seed, cell, v)| format!("{seed}/n={}/{}:{}", cells[*cell].0, cells[*cell].1.name(), v.check))
+            .map(|(seed, cell, v)| {
+                format!(
+                    "{seed}/n={}/{}:{}",
+                    cells[*cell].0,
+                    cells[*cell].1.name(),
+                    v.check
+                )
+            })
             .collect();
         let _ = write!(text, "\nand {} more: {}\n", rest.len(), rest.join(" "));
     }
     let _ = writeln!(text, "\n{} worlds, {} failed", total, failed.len());
-    SimReport { text, failures: failed.len() as u64, worlds: total }
+    SimReport {
+        text,
+        failures: failed.len() as u64,
+        worlds: total,
+    }
+}
+
+fn traced(seed: u64, cells: &[(usize, CommitRule)]) -> SimReport {
+    let (mut text, mut failures) = (String::new(), 0);
+    for (n, rule) in cells {
+        let plan = WorldPlan::of(seed, *n, *rule);
+        let _ = writeln!(text, "{plan:#?}");
+        let (outcome, lines) = run_traced(plan, None);
+        let _ = writeln!(text, "{}", lines.join("\n"));
+        let end_ms = outcome.end_ns / MS;
+        let _ = match &outcome.violation {
+            Some(v) => writeln!(text, "FAILED {} at {end_ms} ms: {}", v.check, v.what),
+            None => writeln!(text, "green at {end_ms} ms"),
+        };
+        failures += u64::from(outcome.violation.is_some());
+    }
+    SimReport {
+        text,
+        failures,
+        worlds: cells.len() as u64,
+    }
 }
 
 /// Tries seeds until each mutant is caught by a check that is meant for it.
 fn mutants(seeds: Range<u64>, cells: &[(usize, CommitRule)]) -> SimReport {
-    let mut report = SimReport { text: String::new(), failures: 0, worlds: 0 };
+    let mut report = SimReport {
+        text: String::new(),
+        failures: 0,
+        worlds: 0,
+    };
     for mutant in Mutant::ALL {
-        for (n, rule) in cells.iter().copied().filter(|(_, rule)| mutant.applies(*rule)) {
+        for (n, rule) in cells
+            .iter()
+            .copied()
+            .filter(|(_, rule)| mutant.applies(*rule))
+        {
             let tried = catch(mutant, n, rule, seeds.clone());
             report.worlds += tried.worlds;
             let name = format!("{:<26} n={n} {:<12}", mutant.name(), rule.name());
             let _ = match tried.caught {
-                Some((seed, check)) => writeln!(report.text, "{name} caught by {check} at seed {seed}"),
+                Some((seed, check)) => {
+                    writeln!(report.text, "{name} caught by {check} at seed {seed}")
+                }
                 None => writeln!(report.text, "{name} NOT CAUGHT by {} seeds", tried.worlds),
             };
             report.failures += u64::from(tried.caught.is_none());
@@ -185,8 +252,14 @@ pub(crate) fn catch(mutant: Mutant, n: usize, rule: CommitRule, seeds: Range<u64
         if let Some(violation) = outcome.violation
             && mutant.caught_by().contains(&violation.check)
         {
-            return Tried { worlds, caught: Some((seed, violation.check)) };
+            return Tried {
+                worlds,
+                caught: Some((seed, violation.check)),
+            };
         }
     }
-    Tried { worlds, caught: None }
+    Tried {
+        worlds,
+        caught: None,
+    }
 }

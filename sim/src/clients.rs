@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use execution::kv::format;
+use types::Wire;
 use types::batch::{GroupBuilder, SessionId};
 use types::client::{Entry, Outcome, Request};
-use types::Wire;
 
 use crate::event::Seat;
 use crate::plan::MS;
@@ -61,11 +61,19 @@ impl Client {
     }
 
     /// What to submit now, and where.
-    pub fn tick(&mut self, now_ns: u64, n: usize, payload_max: u64, rng: &mut Rng) -> Vec<(Seat, Bytes)> {
+    pub fn tick(
+        &mut self,
+        now_ns: u64,
+        n: usize,
+        payload_max: u64,
+        rng: &mut Rng,
+    ) -> Vec<(Seat, Bytes)> {
         let mut out = Vec::new();
         if !self.stopped && self.open.len() < OPEN_MAX {
             let many = rng.between(1, 6);
-            let fresh: Vec<u64> = (0..many).map(|_| self.make(now_ns, payload_max, rng)).collect();
+            let fresh: Vec<u64> = (0..many)
+                .map(|_| self.make(now_ns, payload_max, rng))
+                .collect();
             let frame = self.frame(&fresh);
             // Some clients do not trust one replica.
             if rng.chance(60) {
@@ -98,14 +106,25 @@ impl Client {
         let mut payload = Vec::new();
         if rng.chance(600) {
             // One unit to an account of its own: twice executed would be seen there.
-            format::transfer(u64::from(self.session[0]), self.account(seq), 1, &mut payload);
+            format::transfer(
+                u64::from(self.session[0]),
+                self.account(seq),
+                1,
+                &mut payload,
+            );
         } else {
             let key = rng.below(50).to_le_bytes();
             let value = vec![seq as u8; rng.below(payload_max) as usize];
             format::put(&key, &value, &mut payload);
         }
         let payload = Bytes::from(payload);
-        self.open.insert(seq, Open { payload, sent_ns: now_ns });
+        self.open.insert(
+            seq,
+            Open {
+                payload,
+                sent_ns: now_ns,
+            },
+        );
         seq
     }
 
@@ -123,7 +142,9 @@ impl Client {
 
     /// A receipt came: true if it settles something.
     pub fn settle(&mut self, entry: &Entry) -> bool {
-        let Some(tx) = self.open.remove(&entry.seq) else { return false };
+        let Some(tx) = self.open.remove(&entry.seq) else {
+            return false;
+        };
         self.settled += 1;
         let transfer = tx.payload.len() == 25 && tx.payload[0] == 3;
         if transfer && matches!(entry.outcome, Outcome::Applied | Outcome::Duplicate) {

@@ -43,7 +43,11 @@ pub struct Coverage {
 
 impl Coverage {
     pub fn new(n: usize, rule: CommitRule) -> Coverage {
-        Coverage { n, rule: Some(rule), ..Coverage::default() }
+        Coverage {
+            n,
+            rule: Some(rule),
+            ..Coverage::default()
+        }
     }
 
     pub(crate) fn add_counters(&mut self, c: &Counters) {
@@ -71,7 +75,10 @@ impl Coverage {
     /// Every figure by name.
     pub fn rows(&self) -> Vec<(&'static str, u64)> {
         let mut copy = self.clone();
-        copy.rows_mut().into_iter().map(|(name, value)| (name, *value)).collect()
+        copy.rows_mut()
+            .into_iter()
+            .map(|(name, value)| (name, *value))
+            .collect()
     }
 
     fn rows_mut(&mut self) -> Vec<(&'static str, &mut u64)> {
@@ -112,15 +119,21 @@ pub fn table(columns: &[Coverage]) -> String {
     let mut out = String::new();
     let title = |c: &Coverage| format!("n={} {}", c.n, c.rule.map_or("", CommitRule::name));
     let _ = write!(out, "{:<24}", "");
-    columns.iter().for_each(|c| drop(write!(out, "{:>18}", title(c))));
+    for column in columns {
+        let _ = write!(out, "{:>18}", title(column));
+    }
     out.push('\n');
     let mut line = |name: &str, values: Vec<u64>| {
         let _ = write!(out, "{name:<24}");
-        values.iter().for_each(|value| drop(write!(out, "{value:>18}")));
+        for value in values {
+            let _ = write!(out, "{value:>18}");
+        }
         out.push('\n');
     };
     let all: Vec<_> = columns.iter().map(Coverage::rows).collect();
-    let Some(first) = all.first() else { return String::new() };
+    let Some(first) = all.first() else {
+        return String::new();
+    };
     for (at, (name, _)) in first.iter().enumerate() {
         line(name, all.iter().map(|rows| rows[at].1).collect());
     }

@@ -17,18 +17,56 @@ pub type Seat = usize;
 /// What happens to whom. `life` names one run of a process: what belongs to a dead one is void.
 #[derive(Debug)]
 pub enum Event {
-    Frame { to: Seat, from: Seat, frame: Bytes },
-    PeerUp { at: Seat, peer: Seat, life: u32 },
-    PeerDown { at: Seat, peer: Seat, life: u32 },
-    Job { at: Seat, life: u32, tag: u64, job: Box<Job> },
-    Synced { at: Seat, life: u32, token: SyncToken },
+    Frame {
+        to: Seat,
+        from: Seat,
+        frame: Bytes,
+    },
+    PeerUp {
+        at: Seat,
+        peer: Seat,
+        life: u32,
+    },
+    PeerDown {
+        at: Seat,
+        peer: Seat,
+        life: u32,
+    },
+    Job {
+        at: Seat,
+        life: u32,
+        tag: u64,
+        job: Box<Job>,
+    },
+    Synced {
+        at: Seat,
+        life: u32,
+        token: SyncToken,
+    },
     /// The disk of a mutant is really done.
-    Flushed { at: Seat, life: u32, token: SyncToken },
-    Wake { at: Seat, life: u32 },
+    Flushed {
+        at: Seat,
+        life: u32,
+        token: SyncToken,
+    },
+    Wake {
+        at: Seat,
+        life: u32,
+    },
     Fault(Fault),
-    Request { at: Seat, life: u32, client: ClientId, frame: Bytes },
-    Reply { client: ClientId, response: Box<Response> },
-    ClientTick { client: usize },
+    Request {
+        at: Seat,
+        life: u32,
+        client: ClientId,
+        frame: Bytes,
+    },
+    Reply {
+        client: ClientId,
+        response: Box<Response>,
+    },
+    ClientTick {
+        client: usize,
+    },
     /// Samples bounds and gauges.
     Inspect,
 }
@@ -81,6 +119,8 @@ impl Queue {
 
 impl std::fmt::Debug for Queue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queue").field("len", &self.heap.len()).finish()
+        f.debug_struct("Queue")
+            .field("len", &self.heap.len())
+            .finish()
     }
 }

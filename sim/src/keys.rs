@@ -44,7 +44,10 @@ fn make<S: VoteScheme>(n: usize, rule: CommitRule) -> Made {
     let secrets: Vec<Secrets> = (0..n)
         .map(|seat| Secrets::from_seeds(seed(seat, 1), seed(seat, 2), seed(seat, 3)))
         .collect();
-    let nowhere = Addresses { peer: "sim".into(), client: "sim".into() };
+    let nowhere = Addresses {
+        peer: "sim".into(),
+        client: "sim".into(),
+    };
     let committee = committee_of::<S>(&secrets, rule, &vec![nowhere; n])
         .expect("keys from constants make a committee");
     (Arc::new(committee), Arc::new(secrets))

@@ -27,7 +27,7 @@ pub use mutants::Mutant;
 pub use oracle::Violation;
 pub use plan::{Fault, WorldPlan};
 pub use scheme::{FakeIdentity, FakeScheme, HalfRealScheme};
-pub use world::{Outcome, run};
+pub use world::{Outcome, run, run_traced};
 
 #[cfg(test)]
 mod tests;

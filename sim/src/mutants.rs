@@ -88,8 +88,17 @@ impl Mutant {
             Mutant::LowClaims => &["E4-stale-timeout"],
             Mutant::ExecuteOtherwise => &["execution", "state"],
             Mutant::EarlySync => &[
-                "E1-equivocation", "E2-double-vote", "E3-lock", "E4-stale-timeout", "E6-lane",
-                "E7-acknowledgement", "V1-backwards", "V1-after-timeout", "receipt", "executed-twice", "order",
+                "E1-equivocation",
+                "E2-double-vote",
+                "E3-lock",
+                "E4-stale-timeout",
+                "E6-lane",
+                "E7-acknowledgement",
+                "V1-backwards",
+                "V1-after-timeout",
+                "receipt",
+                "executed-twice",
+                "order",
             ],
         }
     }
@@ -102,7 +111,10 @@ impl Mutant {
                     if record.kind() == SAFETY
                         && let Ok(mut safety) = Safety::decode(record.bytes())
                     {
-                        let nothing = Lock { view: View(0), block: safety.lock.block };
+                        let nothing = Lock {
+                            view: View(0),
+                            block: safety.lock.block,
+                        };
                         safety.last_votes = [nothing; 2];
                         safety.timeout_view = View(0);
                         *record = Record::new(SAFETY, [0; 32], [safety.encode()])
@@ -113,7 +125,8 @@ impl Mutant {
             }
             Mutant::LoseLaneTail => {
                 let mine = |record: &Record| {
-                    record.kind() == CAR && Car::decode(record.bytes()).is_ok_and(|car| car.lane == me)
+                    record.kind() == CAR
+                        && Car::decode(record.bytes()).is_ok_and(|car| car.lane == me)
                 };
                 for _ in 0..2 {
                     if let Some(at) = records.iter().rposition(mine) {
@@ -152,7 +165,9 @@ impl Rules for BrokenRules {
             Mutant::CommitEarly => {
                 let len = self.rule().chain_len() - 1;
                 let chain = newest_first.get(..len)?;
-                let in_row = chain.windows(2).all(|pair| pair[0].view == pair[1].view.next());
+                let in_row = chain
+                    .windows(2)
+                    .all(|pair| pair[0].view == pair[1].view.next());
                 (in_row && chain[0].view == qc.view).then_some(len - 1)
             }
             _ => self.rules.commits(qc, newest_first),
@@ -176,7 +191,13 @@ impl Signer for LowSigner {
     fn ack(&self, epoch: &Epoch, lane: ReplicaId, index: u64, car: CarId) -> Ack {
         self.0.ack(epoch, lane, index, car)
     }
-    fn checkpoint(&self, epoch: &Epoch, height: Height, block: BlockId, state: Digest) -> CheckpointShare {
+    fn checkpoint(
+        &self,
+        epoch: &Epoch,
+        height: Height,
+        block: BlockId,
+        state: Digest,
+    ) -> CheckpointShare {
         self.0.checkpoint(epoch, height, block, state)
     }
 }

@@ -28,7 +28,12 @@ pub struct Net {
 
 impl Net {
     pub fn new(n: usize, link: Link) -> Net {
-        Net { n, links: vec![link; n * n], lost: 0, twice: 0 }
+        Net {
+            n,
+            links: vec![link; n * n],
+            lost: 0,
+            twice: 0,
+        }
     }
 
     pub fn link(&mut self, from: Seat, to: Seat) -> &mut Link {
@@ -36,7 +41,13 @@ impl Net {
     }
 
     /// When a frame sent now arrives: not at all, once, or twice.
-    pub fn arrivals(&mut self, now_ns: u64, from: Seat, to: Seat, rng: &mut Rng) -> [Option<u64>; 2] {
+    pub fn arrivals(
+        &mut self,
+        now_ns: u64,
+        from: Seat,
+        to: Seat,
+        rng: &mut Rng,
+    ) -> [Option<u64>; 2] {
         let link = &mut self.links[from * self.n + to];
         if link.cuts > 0 || (link.loss_permille > 0 && rng.chance(link.loss_permille)) {
             self.lost += 1;

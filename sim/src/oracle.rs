@@ -7,7 +7,7 @@ pub mod signed;
 
 use std::collections::{HashMap, HashSet};
 
-use crypto::Done;
+use crypto::{Done, Job};
 use measure::LedgerRecord;
 use types::{BatchDigest, BlockId, CommitRule, Epoch, Message, ReplicaId, batch};
 
@@ -106,6 +106,16 @@ impl Oracle {
         }
     }
 
+    /// `at` asks its crypto threads for something.
+    pub fn asked(&mut self, at: Seat, job: &Job) {
+        if let Job::SignVote { view, .. } = job
+            && self.honest[at]
+        {
+            let verdict = self.signed.decided(ReplicaId(at as u16), *view);
+            self.note(verdict);
+        }
+    }
+
     /// A frame that reached `to`.
     pub fn received(&mut self, to: Seat, frame: &[u8]) {
         if let Some((4 | 13, bytes)) = frame.split_first().map(|(tag, rest)| (*tag, rest)) {
@@ -119,8 +129,11 @@ impl Oracle {
             Done::Proposal(Ok(p)) if self.honest[at] => self.header(&p.header),
             Done::Chain(Ok(chain)) if self.honest[at] => {
                 // Without a certificate the last header is whatever its sender likes.
-                let sure = chain.headers.len() - usize::from(chain.tip.is_none() && !chain.headers.is_empty());
-                chain.headers[..sure].iter().for_each(|header| self.header(header));
+                let sure = chain.headers.len()
+                    - usize::from(chain.tip.is_none() && !chain.headers.is_empty());
+                chain.headers[..sure]
+                    .iter()
+                    .for_each(|header| self.header(header));
             }
             Done::Votes { qc: Some(qc), .. } => {
                 self.signed.certified(qc);

@@ -69,25 +69,49 @@ impl WorldPlan {
         for at in (1..n).rev() {
             seats.swap(at, rng.below(at as u64 + 1) as usize);
         }
-        let byzantine: Vec<(Seat, Evil)> =
-            seats[..evil].iter().map(|seat| (*seat, evil_plan(&mut rng))).collect();
+        let byzantine: Vec<(Seat, Evil)> = seats[..evil]
+            .iter()
+            .map(|seat| (*seat, evil_plan(&mut rng)))
+            .collect();
         let dead = (evil < f && rng.chance(250)).then(|| seats[evil]);
         let heal_ns = rng.between(800, 2000) * MS;
         let link = Link {
             delay_ns: rng.skewed(MS / 10, 8 * MS),
             jitter_ns: rng.skewed(MS / 10, 30 * MS),
-            loss_permille: if rng.chance(500) { rng.skewed(1, 120) } else { 0 },
-            twice_permille: if rng.chance(400) { rng.skewed(1, 100) } else { 0 },
+            loss_permille: if rng.chance(500) {
+                rng.skewed(1, 120)
+            } else {
+                0
+            },
+            twice_permille: if rng.chance(400) {
+                rng.skewed(1, 100)
+            } else {
+                0
+            },
             fifo: rng.chance(400),
             ..Link::default()
         };
-        let asymmetry = (0..n * n).map(|_| if rng.chance(150) { rng.between(2, 12) } else { 1 }).collect();
-        let clocks = (0..n).map(|_| (rng.between(0, 60_000) as i64 - 30_000, rng.below(1 << 40))).collect();
+        let asymmetry = (0..n * n)
+            .map(|_| {
+                if rng.chance(150) {
+                    rng.between(2, 12)
+                } else {
+                    1
+                }
+            })
+            .collect();
+        let clocks = (0..n)
+            .map(|_| (rng.between(0, 60_000) as i64 - 30_000, rng.below(1 << 40)))
+            .collect();
         let mut plan = WorldPlan {
             seed,
             n,
             rule,
-            scheme: if rng.chance(60) { Scheme::HalfReal } else { Scheme::Fake },
+            scheme: if rng.chance(60) {
+                Scheme::HalfReal
+            } else {
+                Scheme::Fake
+            },
             byzantine,
             dead,
             heal_ns,
@@ -115,7 +139,9 @@ impl WorldPlan {
 
     /// Replicas that are neither Byzantine nor dead in the end.
     pub fn lasting(&self) -> Vec<Seat> {
-        (0..self.n).filter(|seat| !self.is_evil(*seat) && self.dead != Some(*seat)).collect()
+        (0..self.n)
+            .filter(|seat| !self.is_evil(*seat) && self.dead != Some(*seat))
+            .collect()
     }
 
     fn script(&mut self, rng: &mut Rng) {
@@ -135,12 +161,17 @@ impl WorldPlan {
             for _ in 0..rng.between(1, 3) {
                 let seat = rng.below(self.n as u64) as usize;
                 let at = rng.below(self.heal_ns);
-                self.faults.push((at, Fault::SlowDisk(seat, rng.between(10, 80) * MS)));
-                self.faults.push((at + rng.between(50, 500) * MS, Fault::SlowDisk(seat, self.disk_ns)));
+                self.faults
+                    .push((at, Fault::SlowDisk(seat, rng.between(10, 80) * MS)));
+                self.faults.push((
+                    at + rng.between(50, 500) * MS,
+                    Fault::SlowDisk(seat, self.disk_ns),
+                ));
             }
         }
         if rng.chance(200) {
-            self.faults.push((rng.between(self.heal_ns / 4, self.heal_ns), Fault::Blackout));
+            self.faults
+                .push((rng.between(self.heal_ns / 4, self.heal_ns), Fault::Blackout));
         }
     }
 
@@ -156,7 +187,11 @@ impl WorldPlan {
                     3 => rng.between(300, 1200) * MS,
                     _ => rng.between(20, 300) * MS,
                 };
-                let how = if rng.chance(300) { Fault::Kill(seat) } else { Fault::Crash(seat) };
+                let how = if rng.chance(300) {
+                    Fault::Kill(seat)
+                } else {
+                    Fault::Crash(seat)
+                };
                 self.faults.push((at, how));
                 self.faults.push((at + down, Fault::Restart(seat)));
                 at += down + rng.skewed(10, 600) * MS;
@@ -220,8 +255,12 @@ impl WorldPlan {
                 .with(Act::LyingTimeout, 90)
                 .with(Act::ProposalToTwo, 20)
                 .with(Act::WithheldVote, 30),
-            M::VoteWithoutFreshness => Evil::honest().with(Act::EquivocatingProposal, 100).with(Act::Replay, 30),
-            M::ForgetVotes => Evil::honest().with(Act::EquivocatingProposal, 100).with(Act::Replay, 30),
+            M::VoteWithoutFreshness => Evil::honest()
+                .with(Act::EquivocatingProposal, 100)
+                .with(Act::Replay, 30),
+            M::ForgetVotes => Evil::honest()
+                .with(Act::EquivocatingProposal, 100)
+                .with(Act::Replay, 30),
             M::BelieveCertificates => Evil::honest().with(Act::ForgedCertificate, 100),
             M::AcknowledgeWithoutData => Evil::honest().with(Act::WithheldBatch, 80),
             _ => Evil::honest().with(Act::SilentLeader, 30),
@@ -229,7 +268,9 @@ impl WorldPlan {
         let crashes = matches!(mutant, M::ForgetVotes | M::LoseLaneTail | M::EarlySync);
         plan.byzantine = match crashes && mutant != M::ForgetVotes {
             true => Vec::new(),
-            false => (0..f).map(|_| (rng.below(n as u64) as usize, evil)).collect(),
+            false => (0..f)
+                .map(|_| (rng.below(n as u64) as usize, evil))
+                .collect(),
         };
         plan.byzantine.dedup_by_key(|(seat, _)| *seat);
         plan.faults.clear();

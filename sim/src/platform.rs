@@ -49,7 +49,11 @@ impl Platform for SimPlatform {
     }
 
     fn broadcast(&mut self, to: SignerSet, message: &Message) {
-        self.sent.push(Sent { to, message: Some(message.clone()), frame: message.encode() });
+        self.sent.push(Sent {
+            to,
+            message: Some(message.clone()),
+            frame: message.encode(),
+        });
     }
 
     fn reply(&mut self, client: ClientId, response: &Response) {
@@ -85,6 +89,10 @@ impl Platform for SimPlatform {
 impl RawLink for SimPlatform {
     fn send_frame(&mut self, to: ReplicaId, frame: Bytes) {
         let to = SignerSet::from_iter([to]);
-        self.sent.push(Sent { to, message: None, frame });
+        self.sent.push(Sent {
+            to,
+            message: None,
+            frame,
+        });
     }
 }

@@ -86,7 +86,10 @@ impl<I: IdentityScheme> VoteScheme for Fake<I> {
     }
     fn ring(members: &[Member]) -> Result<Self::Ring, KeyError> {
         let parse = |(member, seat): (&Member, u16)| {
-            let bad = KeyError::BadKey { replica: ReplicaId(seat), what: "vote_key" };
+            let bad = KeyError::BadKey {
+                replica: ReplicaId(seat),
+                what: "vote_key",
+            };
             member.vote_key.as_slice().try_into().map_err(|_| bad)
         };
         members.iter().zip(0..).map(parse).collect()
@@ -95,7 +98,8 @@ impl<I: IdentityScheme> VoteScheme for Fake<I> {
         Bytes::copy_from_slice(&mac(secret, statement))
     }
     fn verify_share(ring: &Self::Ring, signer: ReplicaId, statement: &[u8], share: &[u8]) -> bool {
-        ring.get(signer.index()).is_some_and(|key| mac(key, statement) == *share)
+        ring.get(signer.index())
+            .is_some_and(|key| mac(key, statement) == *share)
     }
     fn aggregate(ring: &Self::Ring, statement: &[u8], shares: &[(ReplicaId, Bytes)]) -> Aggregate {
         let mut out = Aggregate::default();
@@ -111,7 +115,8 @@ impl<I: IdentityScheme> VoteScheme for Fake<I> {
     }
     fn verify(ring: &Self::Ring, statement: &[u8], multisig: &Multisig) -> bool {
         !multisig.signers.is_empty()
-            && sum(ring, statement, multisig.signers).is_some_and(|sum| sum[..] == multisig.bytes[..])
+            && sum(ring, statement, multisig.signers)
+                .is_some_and(|sum| sum[..] == multisig.bytes[..])
     }
 }
 

@@ -1,1 +1,138 @@
 //! Worlds that must be green, worlds that must be the same twice, and replicas that must be caught.
+
+use types::CommitRule;
+
+use crate::cli::{catch, run_caught};
+use crate::mutants::Mutant;
+use crate::plan::WorldPlan;
+
+fn green(n: usize, rule: CommitRule, seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        let outcome = run_caught(WorldPlan::of(seed, n, rule), None);
+        if let Some(violation) = outcome.violation {
+            panic!(
+                "seed {seed}, n {n}, {}: {}: {}",
+                rule.name(),
+                violation.check,
+                violation.what
+            );
+        }
+    }
+}
+
+#[test]
+fn four_replicas_two_chain() {
+    green(4, CommitRule::TwoChain, 10_000..10_040);
+}
+
+#[test]
+fn four_replicas_three_chain() {
+    green(4, CommitRule::ThreeChain, 20_000..20_040);
+}
+
+#[test]
+fn seven_replicas_two_chain() {
+    green(7, CommitRule::TwoChain, 30_000..30_020);
+}
+
+#[test]
+fn seven_replicas_three_chain() {
+    green(7, CommitRule::ThreeChain, 40_000..40_020);
+}
+
+#[test]
+fn odd_sizes() {
+    for n in [1, 2, 3, 5, 10] {
+        green(n, CommitRule::TwoChain, 50_000..50_003);
+    }
+}
+
+/// The whole schedule of a world, down to every byte on every link, follows from its seed.
+#[test]
+fn the_same_seed_is_the_same_world() {
+    let mut hashes = Vec::new();
+    for seed in 0..6 {
+        for rule in [CommitRule::TwoChain, CommitRule::ThreeChain] {
+            let plan = WorldPlan::of(seed, 4, rule);
+            let (first, again) = (run_caught(plan.clone(), None), run_caught(plan, None));
+            assert_eq!(first.hash, again.hash, "seed {seed}");
+            assert_eq!(first.coverage.rows(), again.coverage.rows(), "seed {seed}");
+            hashes.push(first.hash);
+        }
+    }
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert_eq!(hashes.len(), 12, "different seeds are different worlds");
+}
+
+/// Half of the seeds or more are hit by each kind of fault, or the green ones prove little.
+#[test]
+fn worlds_are_full_of_disasters() {
+    let mut sum = crate::Coverage::default();
+    for seed in 0..40 {
+        sum.merge(&run_caught(WorldPlan::of(seed, 4, CommitRule::TwoChain), None).coverage);
+    }
+    for (name, least) in [
+        ("crashes", 20),
+        ("cut links", 100),
+        ("timeouts", 100),
+        ("torn tails", 1),
+        ("sent again", 20),
+        ("frames lost", 1000),
+        ("frames twice", 100),
+        ("checkpoints", 100),
+        ("snapshots installed", 1),
+    ] {
+        let rows = sum.rows();
+        let (_, found) = rows
+            .iter()
+            .find(|(row, _)| *row == name)
+            .expect("a row of that name");
+        assert!(
+            *found >= least,
+            "{name}: expected at least {least}, found {found}"
+        );
+    }
+    let idle: Vec<_> = adversary::Act::ALL
+        .into_iter()
+        .filter(|act| sum.acts.of(*act) == 0)
+        .collect();
+    assert!(idle.len() <= 3, "acts that nobody committed: {idle:?}");
+}
+
+fn caught(mutant: Mutant, seeds: u64) {
+    for rule in [CommitRule::TwoChain, CommitRule::ThreeChain] {
+        if mutant.applies(rule) {
+            let tried = catch(mutant, 4, rule, 0..seeds);
+            assert!(
+                tried.caught.is_some(),
+                "{} lives through {} worlds of {}",
+                mutant.name(),
+                tried.worlds,
+                rule.name()
+            );
+        }
+    }
+}
+
+macro_rules! mutants {
+    ($($name:ident: $mutant:ident),* $(,)?) => {$(
+        #[test]
+        fn $name() {
+            caught(Mutant::$mutant, 200);
+        }
+    )*};
+}
+
+mutants! {
+    catches_votes_without_lock: VoteWithoutLock,
+    catches_votes_without_freshness: VoteWithoutFreshness,
+    catches_early_commits: CommitEarly,
+    catches_forgotten_votes: ForgetVotes,
+    catches_belief_in_certificates: BelieveCertificates,
+    catches_lost_lane_tails: LoseLaneTail,
+    catches_acknowledgements_without_data: AcknowledgeWithoutData,
+    catches_low_claims: LowClaims,
+    catches_another_execution: ExecuteOtherwise,
+    catches_early_syncs: EarlySync,
+}

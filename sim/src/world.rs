@@ -6,7 +6,7 @@ mod end;
 mod faults;
 mod step;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use adversary::Acts;
@@ -26,6 +26,8 @@ use crate::rng::Rng;
 
 /// Healed worlds must reach their goal within this virtual time.
 const LIVENESS_NS: u64 = 30_000 * MS;
+/// A world with less than this proves nothing.
+const BLOCKS_MIN: u64 = 20;
 /// No world needs more; a livelock does.
 const EVENTS_MAX: u64 = 4_000_000;
 
@@ -60,6 +62,19 @@ pub struct World {
     hash: u64,
     events: u64,
     coverage: Coverage,
+    /// The last messages, one line each, where somebody wants to read them.
+    trace: Option<VecDeque<String>>,
+}
+
+/// Lines of a trace that are kept.
+const TRACE_LINES_MAX: usize = 20_000;
+
+/// Runs one world and returns its last messages as well.
+pub fn run_traced(plan: WorldPlan, mutant: Option<Mutant>) -> (Outcome, Vec<String>) {
+    let mut world = World::new(plan, mutant);
+    world.trace = Some(VecDeque::new());
+    let outcome = world.run();
+    (outcome, world.trace.take().unwrap_or_default().into())
 }
 
 /// Runs one world to its end.
@@ -72,17 +87,28 @@ impl World {
     fn new(plan: WorldPlan, mutant: Option<Mutant>) -> World {
         let made = committee(plan.scheme, plan.n, plan.rule);
         let gullible = |seat| mutant == Some(Mutant::BelieveCertificates) && !plan.is_evil(seat);
-        let keys = (0..plan.n).map(|seat| keys_of(plan.scheme, &made, seat, gullible(seat))).collect();
+        let keys = (0..plan.n)
+            .map(|seat| keys_of(plan.scheme, &made, seat, gullible(seat)))
+            .collect();
         let epoch = made.0.genesis();
         let hosts = (0..plan.n)
-            .map(|seat| Host::new(seat, plan.seed ^ seat as u64, plan.disk_ns, plan.clocks[seat]))
+            .map(|seat| {
+                Host::new(
+                    seat,
+                    plan.seed ^ seat as u64,
+                    plan.disk_ns,
+                    plan.clocks[seat],
+                )
+            })
             .collect();
         let mut net = Net::new(plan.n, plan.link);
         for (at, factor) in plan.asymmetry.iter().enumerate() {
             net.link(at / plan.n, at % plan.n).delay_ns *= factor;
         }
         let honest = (0..plan.n).map(|seat| !plan.is_evil(seat)).collect();
-        let clients = (0..plan.clients).map(|at| Client::new(at, at % plan.n)).collect();
+        let clients = (0..plan.clients)
+            .map(|at| Client::new(at, at % plan.n))
+            .collect();
         World {
             oracle: Oracle::new(epoch, plan.rule, honest),
             rng: Rng::new(plan.seed, 0x776f_726c_64),
@@ -100,6 +126,7 @@ impl World {
             next_client: 0,
             healed: false,
             hash: 0x9e37_79b9,
+            trace: None,
             events: 0,
             plan,
         }
@@ -118,7 +145,7 @@ impl World {
         self.queue.put(100 * MS, Event::Inspect);
         self.run_until(self.plan.heal_ns, |_| false);
         self.heal();
-        let goal = self.oracle.finality.height_max() + 12;
+        let goal = (self.oracle.finality.height_max() + 12).max(BLOCKS_MIN);
         let until = self.now_ns + LIVENESS_NS;
         let reached = self.run_until(until, |world| world.is_done(goal));
         if !reached && self.oracle.first.is_none() {
@@ -138,11 +165,16 @@ impl World {
                     return false;
                 }
             }
-            let Some((at_ns, event)) = self.queue.take() else { return false };
+            let Some((at_ns, event)) = self.queue.take() else {
+                return false;
+            };
             self.now_ns = at_ns;
             self.events += 1;
             if self.events > EVENTS_MAX {
-                self.fail("livelock", format!("{EVENTS_MAX} events and no end at {} ms", at_ns / MS));
+                self.fail(
+                    "livelock",
+                    format!("{EVENTS_MAX} events and no end at {} ms", at_ns / MS),
+                );
                 return false;
             }
             self.step(event);
@@ -151,6 +183,15 @@ impl World {
             }
         }
         false
+    }
+
+    fn trace(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push_back(line());
+            if trace.len() > TRACE_LINES_MAX {
+                trace.pop_front();
+            }
+        }
     }
 
     fn fail(&mut self, check: &'static str, what: String) {
@@ -170,7 +211,9 @@ impl World {
             }
             acts.merge(&host.acts);
             if self.oracle.is_honest(seat) {
-                host.counters().iter().for_each(|counters| coverage.add_counters(counters));
+                host.counters()
+                    .iter()
+                    .for_each(|counters| coverage.add_counters(counters));
             }
         }
         coverage.worlds = 1;
@@ -185,12 +228,20 @@ impl World {
         coverage.virtual_ns = self.now_ns;
         coverage.events = self.events;
         let hash = self.hash;
-        Outcome { violation: self.oracle.first.clone(), hash, coverage, end_ns: self.now_ns }
+        Outcome {
+            violation: self.oracle.first.clone(),
+            hash,
+            coverage,
+            end_ns: self.now_ns,
+        }
     }
 }
 
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World").field("plan", &self.plan).field("now_ns", &self.now_ns).finish_non_exhaustive()
+        f.debug_struct("World")
+            .field("plan", &self.plan)
+            .field("now_ns", &self.now_ns)
+            .finish_non_exhaustive()
     }
 }

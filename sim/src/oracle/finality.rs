@@ -90,7 +90,10 @@ impl Finality {
             if let Some(other) = self.final_at.insert(node.height, block)
                 && other != block
             {
-                let what = format!("blocks {other:?} and {block:?} are both final at height {}", node.height);
+                let what = format!(
+                    "blocks {other:?} and {block:?} are both final at height {}",
+                    node.height
+                );
                 return violation("fork", what);
             }
             block = node.parent;

@@ -40,7 +40,12 @@ impl Ledger {
     }
 
     pub fn executed(&mut self, at: Seat, record: &LedgerRecord) -> Verdict {
-        let LedgerRecord { height, block, digest, .. } = *record;
+        let LedgerRecord {
+            height,
+            block,
+            digest,
+            ..
+        } = *record;
         match self.canonical.get(&height) {
             None => {
                 self.canonical.insert(height, (block, digest));
@@ -48,11 +53,14 @@ impl Ledger {
                 self.height_max = self.height_max.max(height);
             }
             Some((known, _)) if *known != block => {
-                let what = format!("replica {at} executed another block at height {height} than somebody before it");
+                let what = format!(
+                    "replica {at} executed another block at height {height} than somebody before it"
+                );
                 return violation("order", what);
             }
             Some((_, known)) if *known != digest => {
-                let what = format!("replica {at} executed the block at height {height} to another result");
+                let what =
+                    format!("replica {at} executed the block at height {height} to another result");
                 return violation("execution", what);
             }
             Some(_) => {}
@@ -60,7 +68,10 @@ impl Ledger {
         let before = std::mem::replace(&mut self.height[at], height);
         match height > before {
             true => Ok(()),
-            false => violation("order", format!("replica {at} executed height {height} after {before}")),
+            false => violation(
+                "order",
+                format!("replica {at} executed height {height} after {before}"),
+            ),
         }
     }
 
@@ -76,7 +87,10 @@ impl Ledger {
             true => Ok(()),
             false => violation(
                 "state",
-                format!("replica {} signed another state at height {} than somebody before it", share.replica, share.height),
+                format!(
+                    "replica {} signed another state at height {} than somebody before it",
+                    share.replica, share.height
+                ),
             ),
         }
     }

@@ -18,13 +18,15 @@ pub struct Receipts {
     places: HashMap<TxName, (Height, u32)>,
     blocks: HashMap<u64, Digest>,
     taken: HashMap<(u64, u32), TxName>,
+    height_max: u64,
     pub count: u64,
     pub duplicates: u64,
 }
 
 impl Receipts {
-    pub fn place(&self, tx: &TxName) -> Option<(Height, u32)> {
-        self.places.get(tx).copied()
+    /// Height of the newest block that a client was told of.
+    pub fn height_max(&self) -> u64 {
+        self.height_max
     }
 
     /// The block that a receipt with a valid proof names.
@@ -32,7 +34,10 @@ impl Receipts {
         let known = *self.blocks.entry(height.0).or_insert(block);
         match known == block {
             true => Ok(()),
-            false => violation("receipt", format!("two receipts name different blocks at height {height}")),
+            false => violation(
+                "receipt",
+                format!("two receipts name different blocks at height {height}"),
+            ),
         }
     }
 
@@ -40,17 +45,33 @@ impl Receipts {
     pub fn entry(&mut self, session: SessionId, entry: &Entry) -> Verdict {
         let tx = (session, entry.seq);
         self.count += 1;
+        self.height_max = self.height_max.max(entry.height.0);
         self.duplicates += u64::from(entry.outcome == Outcome::Duplicate);
-        if matches!(entry.outcome, Outcome::SequenceReused | Outcome::BelowWindow) {
-            return violation("receipt", format!("transaction {} of an honest client was refused as {:?}", entry.seq, entry.outcome));
+        if matches!(
+            entry.outcome,
+            Outcome::SequenceReused | Outcome::BelowWindow
+        ) {
+            return violation(
+                "receipt",
+                format!(
+                    "transaction {} of an honest client was refused as {:?}",
+                    entry.seq, entry.outcome
+                ),
+            );
         }
         let place = (entry.height, entry.position);
         let known = *self.places.entry(tx).or_insert(place);
         if known != place {
-            let what = format!("transaction {} has two places: {known:?} and {place:?}", entry.seq);
+            let what = format!(
+                "transaction {} has two places: {known:?} and {place:?}",
+                entry.seq
+            );
             return violation("executed-twice", what);
         }
-        let owner = *self.taken.entry((entry.height.0, entry.position)).or_insert(tx);
+        let owner = *self
+            .taken
+            .entry((entry.height.0, entry.position))
+            .or_insert(tx);
         match owner == tx {
             true => Ok(()),
             false => violation("receipt", format!("two transactions at place {place:?}")),
@@ -65,7 +86,9 @@ impl Receipts {
             match ledger.block_at(*height) {
                 Some(known) if known == block.0 => {}
                 found => {
-                    let what = format!("a client holds a receipt for block {block:?} at height {height}, the ledger has {found:?}");
+                    let what = format!(
+                        "a client holds a receipt for block {block:?} at height {height}, the ledger has {found:?}"
+                    );
                     return violation("receipt", what);
                 }
             }

@@ -4,7 +4,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use types::{BlockId, CarId, CommitRule, Epoch, Header, Message, Qc, ReplicaId, Timeout, View, Vote};
+use types::{
+    BlockId, CarId, CommitRule, Epoch, Header, Message, Qc, ReplicaId, Timeout, View, Vote,
+};
 
 use super::{Verdict, violation};
 
@@ -66,6 +68,18 @@ impl Signed {
         self.headers.entry(header.id()).or_insert_with(seen);
     }
 
+    /// Correct replica `from` decided to vote in `view`: it must not have given that view up. The vote
+    /// itself may leave later than a timeout that was decided after it.
+    pub fn decided(&self, from: ReplicaId, view: View) -> Verdict {
+        match self.words[from.index()].timeouts.range(view..).next_back() {
+            Some((given_up, _)) => violation(
+                "V1-after-timeout",
+                format!("replica {from} votes in view {view} after it gave up {given_up}"),
+            ),
+            None => Ok(()),
+        }
+    }
+
     pub fn signed_vote(&mut self, vote: &Vote) {
         self.votes.insert((vote.voter, vote.view, vote.block));
     }
@@ -80,9 +94,10 @@ impl Signed {
             Message::Proposal(p) => {
                 let (view, id) = (p.header.view, p.header.id());
                 match self.words[from.index()].proposals.insert(view, id) {
-                    Some(first) if first != id => {
-                        violation("E1-equivocation", format!("replica {from} proposed twice in view {view}"))
-                    }
+                    Some(first) if first != id => violation(
+                        "E1-equivocation",
+                        format!("replica {from} proposed twice in view {view}"),
+                    ),
                     _ => Ok(()),
                 }
             }
@@ -95,17 +110,24 @@ impl Signed {
             }
             Message::Car(car) if car.lane == from => {
                 match self.words[from.index()].cars.insert(car.index, car.id()) {
-                    Some(first) if first != car.id() => {
-                        violation("E6-lane", format!("replica {from} signed two cars of index {}", car.index))
-                    }
+                    Some(first) if first != car.id() => violation(
+                        "E6-lane",
+                        format!("replica {from} signed two cars of index {}", car.index),
+                    ),
                     _ => Ok(()),
                 }
             }
             Message::Ack(ack) => {
-                match self.words[from.index()].acks.insert((ack.lane, ack.index), ack.car) {
+                match self.words[from.index()]
+                    .acks
+                    .insert((ack.lane, ack.index), ack.car)
+                {
                     Some(first) if first != ack.car => violation(
                         "E7-acknowledgement",
-                        format!("replica {from} acknowledged two cars of lane {} at index {}", ack.lane, ack.index),
+                        format!(
+                            "replica {from} acknowledged two cars of lane {} at index {}",
+                            ack.lane, ack.index
+                        ),
                     ),
                     _ => Ok(()),
                 }
@@ -119,23 +141,28 @@ impl Signed {
         let words = &mut self.words[from.index()];
         match words.votes.get(&view) {
             Some(first) if *first == block => return Ok(()),
-            Some(_) => return violation("E2-double-vote", format!("replica {from} voted twice in view {view}")),
+            Some(_) => {
+                return violation(
+                    "E2-double-vote",
+                    format!("replica {from} voted twice in view {view}"),
+                );
+            }
             None => {}
         }
         if let Some((last, _)) = words.votes.last_key_value()
             && *last > view
         {
-            return violation("V1-backwards", format!("replica {from} voted in view {view} after {last}"));
-        }
-        if let Some((given_up, _)) = words.timeouts.range(view..).next_back() {
             return violation(
-                "V1-after-timeout",
-                format!("replica {from} voted in view {view} after it gave up {given_up}"),
+                "V1-backwards",
+                format!("replica {from} voted in view {view} after {last}"),
             );
         }
         words.votes.insert(view, block);
         let Some(seen) = self.headers.get(&block).cloned() else {
-            return violation("E5-unknown", format!("replica {from} voted for a block that nobody proposed"));
+            return violation(
+                "E5-unknown",
+                format!("replica {from} voted for a block that nobody proposed"),
+            );
         };
         self.justified(from, view, &seen)?;
         let words = &mut self.words[from.index()];
@@ -144,7 +171,10 @@ impl Signed {
             if seen.justify.view < lock {
                 return violation(
                     "E3-lock",
-                    format!("replica {from} voted in view {view} over view {}, though its vote in view {locked_in} locked view {lock}", seen.justify.view),
+                    format!(
+                        "replica {from} voted in view {view} over view {}, though its vote in view {locked_in} locked view {lock}",
+                        seen.justify.view
+                    ),
                 );
             }
             if let Some(parent) = self.headers.get(&seen.parent)
@@ -153,7 +183,10 @@ impl Signed {
                 words.locked = (parent.justify.view, view);
             }
         }
-        let lower = words.timeouts.range(view..).find(|(_, claim)| **claim < seen.justify.view);
+        let lower = words
+            .timeouts
+            .range(view..)
+            .find(|(_, claim)| **claim < seen.justify.view);
         match lower.map(|(given_up, claim)| (*given_up, *claim)) {
             Some((given_up, claim)) => self.stale(from, view, seen.justify.view, given_up, claim),
             None => Ok(()),
@@ -162,15 +195,25 @@ impl Signed {
 
     /// What anyone can check of a header that a correct replica voted for.
     fn justified(&self, from: ReplicaId, view: View, seen: &Seen) -> Verdict {
-        let fail = |why: String| violation("E5-unjustified", format!("replica {from} voted in view {view}: {why}"));
+        let fail = |why: String| {
+            violation(
+                "E5-unjustified",
+                format!("replica {from} voted in view {view}: {why}"),
+            )
+        };
         let justify = &seen.justify;
         if seen.view != view || justify.view >= view {
             return fail("the header is of another view, or not above its certificate".into());
         }
         let consecutive = justify.view.0 + 1 == view.0;
-        let excused = seen.tc.is_some_and(|(at, high)| at.0 + 1 == view.0 && justify.view >= high);
+        let excused = seen
+            .tc
+            .is_some_and(|(at, high)| at.0 + 1 == view.0 && justify.view >= high);
         if self.rule == CommitRule::TwoChain && !consecutive && !excused {
-            return fail("neither the view before is certified nor does a timeout certificate excuse it".into());
+            return fail(
+                "neither the view before is certified nor does a timeout certificate excuse it"
+                    .into(),
+            );
         }
         if justify.view == View(0) {
             return match justify.block == self.epoch.root() {
@@ -185,7 +228,9 @@ impl Signed {
             self.honest[id.index()] && !self.votes.contains(&(*id, justify.view, justify.block))
         });
         if let Some(id) = liar {
-            return fail(format!("its certificate names replica {id}, which never voted so"));
+            return fail(format!(
+                "its certificate names replica {id}, which never voted so"
+            ));
         }
         match self.made.contains(&(justify.view, justify.block)) {
             true => Ok(()),
@@ -208,10 +253,19 @@ impl Signed {
         }
     }
 
-    fn stale(&self, from: ReplicaId, voted: View, justify: View, given_up: View, claim: View) -> Verdict {
+    fn stale(
+        &self,
+        from: ReplicaId,
+        voted: View,
+        justify: View,
+        given_up: View,
+        claim: View,
+    ) -> Verdict {
         violation(
             "E4-stale-timeout",
-            format!("replica {from} voted in view {voted} over view {justify}, and gave up view {given_up} claiming {claim}"),
+            format!(
+                "replica {from} voted in view {voted} over view {justify}, and gave up view {given_up} claiming {claim}"
+            ),
         )
     }
 }

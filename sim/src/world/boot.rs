@@ -23,7 +23,12 @@ impl World {
         let opened = self.hosts[seat].disk.open(Box::new(|| {}));
         let (journal, recovery) = match opened {
             Ok(opened) => opened,
-            Err(why) => return self.fail("recovery", format!("replica {seat}: its journal does not open: {why}")),
+            Err(why) => {
+                return self.fail(
+                    "recovery",
+                    format!("replica {seat}: its journal does not open: {why}"),
+                );
+            }
         };
         self.coverage.torn_tails += u64::from(recovery.dropped.is_some());
         let mutant = self.mutant.filter(|_| self.oracle.is_honest(seat));
@@ -33,7 +38,10 @@ impl World {
         };
         let platform = self.platform(seat, SimPlatform::new(journal));
         let rules = match mutant {
-            Some(mutant) => Box::new(BrokenRules { rules: rules_for(self.plan.rule), mutant }) as Box<dyn Rules>,
+            Some(mutant) => Box::new(BrokenRules {
+                rules: rules_for(self.plan.rule),
+                mutant,
+            }) as Box<dyn Rules>,
             None => rules_for(self.plan.rule),
         };
         let signer: Arc<dyn Signer> = match mutant {
@@ -61,7 +69,14 @@ impl World {
             Some((_, plan)) => {
                 let forge: Arc<dyn Forge> = self.keys[seat].clone();
                 let seed = self.rng.u64();
-                Byzantine::evil(platform, ReplicaId(seat as u16), self.epoch, forge, plan, seed)
+                Byzantine::evil(
+                    platform,
+                    ReplicaId(seat as u16),
+                    self.epoch,
+                    forge,
+                    plan,
+                    seed,
+                )
             }
         }
     }
@@ -75,8 +90,22 @@ impl World {
             }
             let at_ns = self.now_ns + self.rng.between(MS / 10, 4 * MS);
             let peer_life = self.hosts[peer].life;
-            self.queue.put(at_ns, Event::PeerUp { at: seat, peer, life });
-            self.queue.put(at_ns, Event::PeerUp { at: peer, peer: seat, life: peer_life });
+            self.queue.put(
+                at_ns,
+                Event::PeerUp {
+                    at: seat,
+                    peer,
+                    life,
+                },
+            );
+            self.queue.put(
+                at_ns,
+                Event::PeerUp {
+                    at: peer,
+                    peer: seat,
+                    life: peer_life,
+                },
+            );
         }
     }
 
@@ -84,7 +113,9 @@ impl World {
         let plan = &self.plan;
         let app = match self.mutant {
             // The first correct one only, or everybody would be wrong alike.
-            Some(Mutant::ExecuteOtherwise) if plan.lasting().first() == Some(&seat) => AppKind::Null,
+            Some(Mutant::ExecuteOtherwise) if plan.lasting().first() == Some(&seat) => {
+                AppKind::Null
+            }
             _ => AppKind::Kv,
         };
         ReplicaConfig {

@@ -19,12 +19,25 @@ impl World {
         let (n, payload_max) = (self.plan.n, self.plan.payload_max);
         let frames = self.clients[client].tick(self.now_ns, n, payload_max, &mut self.rng);
         for (seat, frame) in frames {
-            let Some((id, life)) = self.dial(client, seat) else { continue };
+            let Some((id, life)) = self.dial(client, seat) else {
+                continue;
+            };
             let at_ns = self.now_ns + self.rng.between(MS / 10, 2 * MS);
-            self.queue.put(at_ns, Event::Request { at: seat, life, client: id, frame });
+            self.queue.put(
+                at_ns,
+                Event::Request {
+                    at: seat,
+                    life,
+                    client: id,
+                    frame,
+                },
+            );
         }
-        let gap = self.rng.skewed(self.plan.client_gap_ns / 2, 3 * self.plan.client_gap_ns);
-        self.queue.put(self.now_ns + gap, Event::ClientTick { client });
+        let gap = self
+            .rng
+            .skewed(self.plan.client_gap_ns / 2, 3 * self.plan.client_gap_ns);
+        self.queue
+            .put(self.now_ns + gap, Event::ClientTick { client });
     }
 
     /// The client's connection to `seat`: a new one if there is none to this life of it.
@@ -46,16 +59,31 @@ impl World {
     }
 
     pub(super) fn reply(&mut self, id: ClientId, response: Response) {
-        let Some((client, _, _)) = self.conns.get(&id).copied() else { return };
+        let Some((client, _, _)) = self.conns.get(&id).copied() else {
+            return;
+        };
         match response {
             Response::Receipts(receipts) => {
                 let proven = receipts.epoch == self.epoch.id
-                    && receipts.proof.check(self.plan.rule, &self.epoch, receipts.block).is_ok()
-                    && receipts.proof.chain.first().is_some_and(|core| core.height == receipts.height);
+                    && receipts
+                        .proof
+                        .check(self.plan.rule, &self.epoch, receipts.block)
+                        .is_ok()
+                    && receipts
+                        .proof
+                        .chain
+                        .first()
+                        .is_some_and(|core| core.height == receipts.height);
                 if !proven {
-                    return self.fail("receipt", format!("a receipt for height {} without a proof", receipts.height));
+                    return self.fail(
+                        "receipt",
+                        format!("a receipt for height {} without a proof", receipts.height),
+                    );
                 }
-                let verdict = self.oracle.receipts.block(receipts.height, receipts.block.0);
+                let verdict = self
+                    .oracle
+                    .receipts
+                    .block(receipts.height, receipts.block.0);
                 self.oracle.note(verdict);
                 for session in &receipts.sessions {
                     self.entries(client, session);

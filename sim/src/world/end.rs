@@ -3,17 +3,18 @@
 use bytes::Bytes;
 use execution::kv::{BALANCE_INITIAL, format};
 
-use super::World;
+use super::{BLOCKS_MIN, World};
 use crate::event::Event;
 use crate::plan::MS;
-
-/// A world with less than this proves nothing.
-const BLOCKS_MIN: u64 = 15;
 
 impl World {
     /// Every lasting replica executed up to `goal`, and every client has its receipts.
     pub(super) fn is_done(&self, goal: u64) -> bool {
-        let settled = self.clients.iter().all(|client| client.stopped && client.open() == 0);
+        let settled = self
+            .clients
+            .iter()
+            .all(|client| client.stopped && client.open() == 0);
+        let goal = goal.max(self.oracle.receipts.height_max());
         settled
             && self.plan.lasting().iter().all(|seat| {
                 let process = self.hosts[*seat].process.as_ref();
@@ -28,16 +29,24 @@ impl World {
             .iter()
             .enumerate()
             .filter(|(_, client)| client.open() > 0)
-            .map(|(at, client)| format!("client {at} waits for {} of {}", client.open(), client.seqs()))
+            .map(|(at, client)| {
+                format!(
+                    "client {at} waits for {} of {}",
+                    client.open(),
+                    client.seqs()
+                )
+            })
             .collect();
         let seats = (0..self.plan.n).map(|seat| {
             let kind = if self.plan.is_evil(seat) { " (byzantine)" } else { "" };
             let Some(process) = &self.hosts[seat].process else { return format!("replica {seat}{kind}: down") };
             let c = process.counters();
+            let safety = process.core().safety();
             format!(
-                "replica {seat}{kind}: view {} led by {}, committed {}, executed {}, undelivered {}, catching up {}, horizon {}, backlog {} B, cars {}",
+                "replica {seat}{kind}: view {} led by {}, committed {}, executed {}, undelivered {}, catching up {}, horizon {}, backlog {} B, cars {}, newest certificate {}, gave up {}, voted {}, lock {}",
                 c.view, c.leader, c.height_committed, c.height_executed, process.core().undelivered(),
                 process.core().is_catching_up(), c.height_horizon, c.own_backlog_bytes, process.core().own_backlog_cars(),
+                safety.high_qc.view, safety.timeout_view, safety.last_votes[0].view, safety.lock.view,
             )
         });
         let seats: Vec<String> = seats.collect();
@@ -62,14 +71,19 @@ impl World {
         }
         let blocks = self.oracle.ledger.height_max();
         if blocks < BLOCKS_MIN || self.oracle.receipts.count == 0 {
-            let what = format!("{blocks} blocks and {} receipts prove nothing", self.oracle.receipts.count);
+            let what = format!(
+                "{blocks} blocks and {} receipts prove nothing",
+                self.oracle.receipts.count
+            );
             self.fail("empty-world", what);
         }
     }
 
     /// Every acknowledged payment is there once, at every replica: counted in the state itself.
     fn check_accounts(&mut self, seat: usize) {
-        let Some(process) = &self.hosts[seat].process else { return };
+        let Some(process) = &self.hosts[seat].process else {
+            return;
+        };
         let executor = process.executor();
         let mut wrong = None;
         for client in &self.clients {
@@ -77,14 +91,20 @@ impl World {
                 let mut query = Vec::new();
                 format::balance(client.account(*seq), &mut query);
                 let answer: Bytes = executor.query(&query);
-                let balance = answer.get(1..9).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
+                let balance = answer
+                    .get(1..9)
+                    .and_then(|b| b.try_into().ok())
+                    .map(u64::from_le_bytes);
                 if balance != Some(BALANCE_INITIAL + 1) {
                     wrong.get_or_insert((*seq, balance));
                 }
             }
         }
         if let Some((seq, balance)) = wrong {
-            let what = format!("replica {seat}: the account of payment {seq} holds {balance:?}, expected {}", BALANCE_INITIAL + 1);
+            let what = format!(
+                "replica {seat}: the account of payment {seq} holds {balance:?}, expected {}",
+                BALANCE_INITIAL + 1
+            );
             self.fail("payment", what);
         }
     }
@@ -95,12 +115,17 @@ impl World {
         let plan = &self.plan;
         // Per lane its quota, twice: once unexecuted, once fetched; and what is retained.
         let bound = plan.retention_bytes + 4 * plan.n as u64 * plan.window_bytes + (1 << 20);
-        let over = (0..plan.n).filter(|seat| !plan.is_evil(*seat)).find_map(|seat| {
-            let bytes = self.hosts[seat].process.as_ref()?.counters().store_bytes;
-            (bytes > bound).then_some((seat, bytes))
-        });
+        let over = (0..plan.n)
+            .filter(|seat| !plan.is_evil(*seat))
+            .find_map(|seat| {
+                let bytes = self.hosts[seat].process.as_ref()?.counters().store_bytes;
+                (bytes > bound).then_some((seat, bytes))
+            });
         if let Some((seat, bytes)) = over {
-            self.fail("memory", format!("replica {seat} holds {bytes} bytes of batches, bound is {bound}"));
+            self.fail(
+                "memory",
+                format!("replica {seat} holds {bytes} bytes of batches, bound is {bound}"),
+            );
         }
     }
 }

@@ -37,7 +37,9 @@ impl World {
     fn crash(&mut self, seat: Seat, kill: bool) {
         let seed = self.rng.u64();
         let host = &mut self.hosts[seat];
-        let Some(mut process) = host.process.take() else { return };
+        let Some(mut process) = host.process.take() else {
+            return;
+        };
         host.acts.merge(&process.platform().take_acts());
         host.past.push(process.counters());
         // The power goes before the process can do anything about it.
@@ -54,7 +56,14 @@ impl World {
             if at != seat && self.hosts[at].process.is_some() {
                 let at_ns = self.now_ns + self.rng.between(MS / 10, 3 * MS);
                 let life = self.hosts[at].life;
-                self.queue.put(at_ns, Event::PeerDown { at, peer: seat, life });
+                self.queue.put(
+                    at_ns,
+                    Event::PeerDown {
+                        at,
+                        peer: seat,
+                        life,
+                    },
+                );
             }
         }
     }
@@ -80,7 +89,12 @@ impl World {
     /// Links become good, disks fast, and everybody who is not dead comes back.
     pub(super) fn heal(&mut self) {
         self.healed = true;
-        self.net.heal(Link { delay_ns: MS / 2, jitter_ns: MS, fifo: true, ..Link::default() });
+        self.net.heal(Link {
+            delay_ns: MS / 2,
+            jitter_ns: MS,
+            fifo: true,
+            ..Link::default()
+        });
         for seat in 0..self.plan.n {
             self.hosts[seat].disk_ns = MS / 2;
             self.restart(seat);

@@ -22,13 +22,21 @@ impl World {
         match event {
             Event::Frame { to, from, frame } => {
                 self.mix(xxh3_64(&frame) ^ (to as u64) << 8 ^ from as u64);
-                let Some(process) = &mut self.hosts[to].process else { return };
+                let Some(process) = &mut self.hosts[to].process else {
+                    return;
+                };
                 process.platform().observe(&frame);
                 self.oracle.received(to, &frame);
                 if self.mutant == Some(Mutant::AcknowledgeWithoutData) {
                     self.hasty_ack(to, from, &frame);
                 }
-                self.feed(to, NodeEvent::Peer { from: ReplicaId(from as u16), frame });
+                self.feed(
+                    to,
+                    NodeEvent::Peer {
+                        from: ReplicaId(from as u16),
+                        frame,
+                    },
+                );
             }
             Event::PeerUp { at, peer, life } if self.lives(at, life) => {
                 self.mix(1);
@@ -47,7 +55,8 @@ impl World {
             Event::Synced { at, life, token } if self.lives(at, life) => {
                 self.mix(4 ^ token.count() << 8);
                 if self.mutant == Some(Mutant::EarlySync) && self.oracle.is_honest(at) {
-                    self.queue.put(self.now_ns + 60 * MS, Event::Flushed { at, life, token });
+                    self.queue
+                        .put(self.now_ns + 60 * MS, Event::Flushed { at, life, token });
                 } else {
                     self.hosts[at].disk.complete_up_to(token);
                 }
@@ -74,7 +83,12 @@ impl World {
                     self.fault(fault);
                 }
             }
-            Event::Request { at, life, client, frame } if self.lives(at, life) => {
+            Event::Request {
+                at,
+                life,
+                client,
+                frame,
+            } if self.lives(at, life) => {
                 self.mix(xxh3_64(&frame));
                 self.feed(at, NodeEvent::Client { client, frame });
             }
@@ -103,7 +117,9 @@ impl World {
     pub(super) fn drain(&mut self, seat: Seat) {
         let host = &mut self.hosts[seat];
         let life = host.life;
-        let Some(process) = &mut host.process else { return };
+        let Some(process) = &mut host.process else {
+            return;
+        };
         let ledger = process.take_ledger();
         if let Some(why) = process.fatal() {
             let what = format!("replica {seat} gave up: {why}");
@@ -119,26 +135,58 @@ impl World {
         let syncs = std::mem::take(&mut platform.syncs);
         let replies = std::mem::take(&mut platform.replies);
         if let Err(why) = platform.journal.synced() {
-            self.oracle.note(Err(crate::oracle::Violation { check: "journal", what: why.to_string() }));
+            self.oracle.note(Err(crate::oracle::Violation {
+                check: "journal",
+                what: why.to_string(),
+            }));
         }
         self.oracle.executed(seat, &ledger);
+        jobs.iter()
+            .for_each(|(_, job)| self.oracle.asked(seat, job));
         sent.into_iter().for_each(|sent| self.send(seat, sent));
         for (tag, job) in jobs {
             let host = &mut self.hosts[seat];
-            let cost = self.rng.skewed(self.plan.job_ns / 4, weight(&job) * self.plan.job_ns);
+            let cost = self
+                .rng
+                .skewed(self.plan.job_ns / 4, weight(&job) * self.plan.job_ns);
             host.busy_ns = host.busy_ns.max(self.now_ns) + cost;
-            self.queue.put(host.busy_ns, Event::Job { at: seat, life, tag, job: Box::new(job) });
+            self.queue.put(
+                host.busy_ns,
+                Event::Job {
+                    at: seat,
+                    life,
+                    tag,
+                    job: Box::new(job),
+                },
+            );
         }
         for token in syncs {
             let host = &mut self.hosts[seat];
             let early = self.mutant == Some(Mutant::EarlySync);
-            let cost = if early { 0 } else { self.rng.skewed(host.disk_ns / 4, 2 * host.disk_ns) };
+            let cost = if early {
+                0
+            } else {
+                self.rng.skewed(host.disk_ns / 4, 2 * host.disk_ns)
+            };
             host.disk_busy_ns = host.disk_busy_ns.max(self.now_ns) + cost;
-            self.queue.put(host.disk_busy_ns, Event::Synced { at: seat, life, token });
+            self.queue.put(
+                host.disk_busy_ns,
+                Event::Synced {
+                    at: seat,
+                    life,
+                    token,
+                },
+            );
         }
         for (client, response) in replies {
             let at_ns = self.now_ns + self.rng.between(MS / 10, 2 * MS);
-            self.queue.put(at_ns, Event::Reply { client, response: Box::new(response) });
+            self.queue.put(
+                at_ns,
+                Event::Reply {
+                    client,
+                    response: Box::new(response),
+                },
+            );
         }
         self.set_timer(seat);
     }
@@ -146,6 +194,8 @@ impl World {
     fn send(&mut self, seat: Seat, sent: Sent) {
         if let Some(message) = &sent.message {
             self.oracle.sent(seat, message);
+            let now_ns = self.now_ns;
+            self.trace(|| describe(now_ns, seat, sent.to, message));
             if let Message::CheckpointShare(share) = message
                 && self.oracle.is_honest(seat)
             {
@@ -155,15 +205,31 @@ impl World {
         }
         for to in sent.to.iter() {
             let to = to.index();
-            for at_ns in self.net.arrivals(self.now_ns, seat, to, &mut self.rng).into_iter().flatten() {
-                self.queue.put(at_ns, Event::Frame { to, from: seat, frame: sent.frame.clone() });
+            for at_ns in self
+                .net
+                .arrivals(self.now_ns, seat, to, &mut self.rng)
+                .into_iter()
+                .flatten()
+            {
+                self.queue.put(
+                    at_ns,
+                    Event::Frame {
+                        to,
+                        from: seat,
+                        frame: sent.frame.clone(),
+                    },
+                );
             }
         }
     }
 
     fn set_timer(&mut self, seat: Seat) {
         let host = &mut self.hosts[seat];
-        let Some(deadline) = host.process.as_ref().and_then(|process| process.deadline_ns()) else {
+        let Some(deadline) = host
+            .process
+            .as_ref()
+            .and_then(|process| process.deadline_ns())
+        else {
             return;
         };
         let mut at_ns = match deadline {
@@ -192,7 +258,9 @@ impl World {
         if frame.first() != Some(&TAG_CAR) || !self.oracle.is_honest(seat) {
             return;
         }
-        let Ok(Message::Car(car)) = Message::decode(frame.clone()) else { return };
+        let Ok(Message::Car(car)) = Message::decode(frame.clone()) else {
+            return;
+        };
         let ack = self.keys[seat].ack(&self.epoch, car.lane, car.index, car.id());
         let message = Message::Ack(ack);
         let sent = Sent {
@@ -211,4 +279,69 @@ fn weight(job: &Job) -> u64 {
         Job::Timeout(_) | Job::NewView(_) => 2,
         _ => 1,
     }
+}
+
+/// One line for a reader.
+fn describe(now_ns: u64, from: Seat, to: SignerSet, message: &Message) -> String {
+    let to: Vec<String> = to.iter().map(|id| id.to_string()).collect();
+    let what = match message {
+        Message::Proposal(p) => {
+            let h = &p.header;
+            format!(
+                "view {} height {} id {:?} over view {}, tc {}",
+                h.view,
+                h.height,
+                h.id(),
+                h.justify.view,
+                h.tc.is_some()
+            )
+        }
+        Message::Vote(v) => format!("view {} block {:?}", v.view, v.block),
+        Message::Timeout(t) => format!("view {} claims {}", t.view, t.high_qc.view),
+        Message::NewView(m) => {
+            format!(
+                "certificate {}, tc {:?}",
+                m.high_qc.view,
+                m.tc.as_ref().map(|tc| tc.view)
+            )
+        }
+        Message::Car(c) => format!(
+            "lane {} index {} batches {}",
+            c.lane,
+            c.index,
+            c.batches.len()
+        ),
+        Message::Ack(a) => format!("lane {} index {}", a.lane, a.index),
+        Message::CarCert(c) => format!("lane {} index {}", c.lane, c.index),
+        Message::ChainRequest(r) => format!("above {}", r.above),
+        Message::ChainResponse(r) => {
+            let pruned = r.pruned.as_ref().map(|cert| cert.height);
+            format!(
+                "{} headers, tip {}, pruned {pruned:?}",
+                r.headers.len(),
+                r.tip.is_some()
+            )
+        }
+        Message::CarRequest(r) => format!("lane {} from {}", r.lane, r.from_index),
+        Message::Cars(cars) => format!("{} cars", cars.len()),
+        Message::BatchRequest(digests) => format!("{digests:?}"),
+        Message::Batch(bytes) | Message::BatchResponse(bytes) => format!("{} bytes", bytes.len()),
+        Message::CheckpointShare(s) => format!("height {}", s.height),
+        Message::SnapshotRequest(r) => format!("height {} from {}", r.height, r.offset),
+        Message::SnapshotChunk(c) => {
+            format!(
+                "height {} from {}: {} of {}",
+                c.cert.height,
+                c.offset,
+                c.bytes.len(),
+                c.total_bytes
+            )
+        }
+    };
+    let (ms, us) = (now_ns / MS, now_ns % MS / 1000);
+    format!(
+        "{ms:>6}.{us:03} ms  {from} -> {}  {} {what}",
+        to.join(","),
+        message.name()
+    )
 }
