@@ -8,8 +8,8 @@ use node::platform::{ClientId, Platform};
 use storage::{Record, SyncToken};
 use types::client::Response;
 use types::{
-    BlockId, Car, CarCert, ChainResponse, Digest, Epoch, Header, Message, Multisig, Proposal, Qc,
-    ReplicaId, SignerSet, Timeout, Vote,
+    BlockId, Car, CarCert, ChainResponse, Digest, Epoch, Header, Message, Multisig, NewView,
+    Proposal, Qc, ReplicaId, SignerSet, Timeout, View, Vote,
 };
 
 use crate::acts::{Act, Acts, Plan};
@@ -36,6 +36,8 @@ struct Evil {
     rng: SplitMix,
     acts: Acts,
     memory: Memory,
+    /// The second header of the last equivocation, to be shown again.
+    pair: Option<(View, SignerSet, Message)>,
 }
 
 impl<P> Byzantine<P> {
@@ -60,6 +62,7 @@ impl<P> Byzantine<P> {
             rng: SplitMix(seed),
             acts: Acts::default(),
             memory: Memory::default(),
+            pair: None,
         };
         Byzantine {
             inner,
@@ -200,11 +203,14 @@ impl Evil {
             // Nobody checks the hint at a checkpoint: both headers are fit to be voted for.
             second.checkpoint.state = Digest::of("second", &second.checkpoint.state.0);
             let second = self.sign(second);
+            self.pair = Some((proposal.header.view, to, second.clone()));
             let (some, others) = self.half(to);
-            return self.did(
-                Act::EquivocatingProposal,
-                vec![(some, original), (others, second)],
-            );
+            let mut bent = vec![(some, original.clone()), (others, second.clone())];
+            if self.rng.chance(50) {
+                // Each half sees the other header as well, a little later.
+                bent.extend([(others, original), (some, second)]);
+            }
+            return self.did(Act::EquivocatingProposal, bent);
         }
         if self.does(Act::StaleProposal)
             && let Some(header) = self.stale(&proposal.header)
@@ -229,7 +235,7 @@ impl Evil {
 
     /// A header over the oldest block that some quorum of timeouts permits.
     fn stale(&mut self, header: &Header) -> Option<Header> {
-        let before = types::View(header.view.0.checked_sub(1)?);
+        let before = View(header.view.0.checked_sub(1)?);
         let tc = self.memory.lowest_tc(&self.epoch, before)?;
         let justify = self.memory.cert_at(tc.high_qc_view())?.clone();
         if justify.view >= header.justify.view {
@@ -251,20 +257,12 @@ impl Evil {
 
     /// A header over a certificate with the right names and no signature of theirs.
     fn forged(&mut self, header: &Header) -> Option<Header> {
-        let before = types::View(header.view.0.checked_sub(1)?);
+        let before = View(header.view.0.checked_sub(1)?);
         let back = 1 + self.rng.below(2) as usize;
         let base = self.memory.cert_below(header.justify.view, back)?.clone();
         let parent = self.memory.header_of(&base)?.clone();
-        let signers = self
-            .epoch
-            .members
-            .iter()
-            .take(self.epoch.quorum())
-            .collect();
-        let bytes = header.justify.votes.bytes.clone();
         // The block of an old certificate, as if it had been certified again just now; its own view
         // would not fit, so the header that is voted for must be a child of an uncertified one.
-        let votes = Multisig { signers, bytes };
         let orphan = self
             .memory
             .others_at(before, header.justify.block)
@@ -278,12 +276,7 @@ impl Evil {
                 parent.height.next(),
             ),
         };
-        let justify = Qc {
-            epoch: self.epoch.id,
-            view,
-            block,
-            votes,
-        };
+        let justify = self.unsigned(view, block);
         let tc = match view.next() == header.view {
             true => None,
             false => Some(self.memory.lowest_tc(&self.epoch, before)?),
@@ -297,6 +290,21 @@ impl Evil {
         })
     }
 
+    /// A certificate with a quorum's names and no signature of theirs.
+    fn unsigned(&self, view: View, block: BlockId) -> Qc {
+        let signers = self.epoch.members.iter().take(self.epoch.quorum());
+        let votes = Multisig {
+            signers: signers.collect(),
+            bytes: Bytes::from_static(&[7; 16]),
+        };
+        Qc {
+            epoch: self.epoch.id,
+            view,
+            block,
+            votes,
+        }
+    }
+
     fn vote(&mut self, to: SignerSet, vote: &Vote) -> Bent {
         if self.does(Act::WithheldVote) {
             return self.did(Act::WithheldVote, Vec::new());
@@ -307,6 +315,21 @@ impl Evil {
             return self.did(Act::BadShare, vec![(to, Message::Vote(bad))]);
         }
         let others = self.memory.others_at(vote.view, vote.block);
+        if self.does(Act::ForgedCertificate) {
+            // Of the block that is just being voted for, or better of the one that is not.
+            let block = others.first().copied().unwrap_or(vote.block);
+            let forged = NewView {
+                high_qc: self.unsigned(vote.view, block),
+                tc: None,
+            };
+            let mut all = self.epoch.members;
+            all.remove(self.me);
+            let bent = vec![
+                (all, Message::NewView(forged)),
+                (to, Message::Vote(vote.clone())),
+            ];
+            return self.did(Act::ForgedCertificate, bent);
+        }
         if !others.is_empty() && self.does(Act::DoubleVote) {
             // One each to the halves: who adds up votes sees only one of them.
             let (some, rest) = self.half(self.epoch.members);
@@ -412,6 +435,11 @@ impl Evil {
         let Some(victim) = self.rng.pick(&peers).copied() else {
             return;
         };
+        if let Some((_, to, message)) = self.pair.clone()
+            && self.rng.chance(20)
+        {
+            inner.broadcast(to, &message);
+        }
         if self.does(Act::Garbage) {
             let frame = self.garbage();
             self.acts.add(Act::Garbage);

@@ -78,7 +78,7 @@ impl Mutant {
     /// The checks that may catch it; being caught by any other would be chance.
     pub fn caught_by(self) -> &'static [&'static str] {
         match self {
-            Mutant::VoteWithoutLock => &["E3-lock", "fork", "order"],
+            Mutant::VoteWithoutLock => &["E3-lock"],
             Mutant::VoteWithoutFreshness => &["E2-double-vote", "V1-backwards", "V1-after-timeout"],
             Mutant::CommitEarly => &["executed-not-final", "order", "fork"],
             Mutant::ForgetVotes => &["E2-double-vote", "V1-backwards", "V1-after-timeout"],

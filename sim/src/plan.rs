@@ -252,36 +252,62 @@ impl WorldPlan {
         let evil = match mutant {
             M::VoteWithoutLock => Evil::honest()
                 .with(Act::StaleProposal, 100)
-                .with(Act::LyingTimeout, 90)
-                .with(Act::ProposalToTwo, 20)
-                .with(Act::WithheldVote, 30),
-            M::VoteWithoutFreshness => Evil::honest()
-                .with(Act::EquivocatingProposal, 100)
-                .with(Act::Replay, 30),
-            M::ForgetVotes => Evil::honest()
-                .with(Act::EquivocatingProposal, 100)
-                .with(Act::Replay, 30),
-            M::BelieveCertificates => Evil::honest().with(Act::ForgedCertificate, 100),
+                .with(Act::LyingTimeout, 100),
+            M::VoteWithoutFreshness | M::ForgetVotes => {
+                Evil::honest().with(Act::EquivocatingProposal, 100)
+            }
+            M::BelieveCertificates => Evil::honest()
+                .with(Act::ForgedCertificate, 100)
+                .with(Act::EquivocatingProposal, 60),
             M::AcknowledgeWithoutData => Evil::honest().with(Act::WithheldBatch, 80),
-            _ => Evil::honest().with(Act::SilentLeader, 30),
+            _ => Evil::honest(),
         };
-        let crashes = matches!(mutant, M::ForgetVotes | M::LoseLaneTail | M::EarlySync);
-        plan.byzantine = match crashes && mutant != M::ForgetVotes {
-            true => Vec::new(),
-            false => (0..f)
-                .map(|_| (rng.below(n as u64) as usize, evil))
-                .collect(),
+        // A lock protects only beyond the nominal regime: within it the certificates that crypto
+        // checks are enough. A correct replica must not convict itself there either.
+        let evils = match mutant {
+            M::VoteWithoutLock => f + 1,
+            M::LoseLaneTail | M::EarlySync => 0,
+            _ => f,
         };
-        plan.byzantine.dedup_by_key(|(seat, _)| *seat);
+        let first = rng.below(n as u64) as usize;
+        plan.byzantine = (0..evils).map(|at| ((first + at) % n, evil)).collect();
         plan.faults.clear();
-        if crashes {
-            // Mutants that forget are killed again and again, one after the other.
-            plan.crashes(1, &mut rng);
-            plan.crashes(1, &mut rng);
-        }
-        if rng.chance(600) {
-            plan.partitions(&mut rng);
+        match mutant {
+            M::ForgetVotes | M::LoseLaneTail | M::EarlySync => plan.churn(&mut rng),
+            M::VoteWithoutLock => plan.isolations(&mut rng),
+            _ if rng.chance(600) => plan.partitions(&mut rng),
+            _ => {}
         }
         plan
+    }
+
+    /// Replicas are killed again and again, one after the other, and are soon back.
+    fn churn(&mut self, rng: &mut Rng) {
+        let able = self.lasting();
+        let mut at = 40 * MS;
+        while at < self.heal_ns {
+            let Some(seat) = rng.pick(&able) else { return };
+            let down = rng.between(1, 8) * MS;
+            self.faults.push((at, Fault::Crash(seat)));
+            self.faults.push((at + down, Fault::Restart(seat)));
+            at += down + rng.between(5, 40) * MS;
+        }
+    }
+
+    /// Replicas hear nobody for a while, one after the other.
+    fn isolations(&mut self, rng: &mut Rng) {
+        let able = self.lasting();
+        let mut at = 20 * MS;
+        while at < self.heal_ns {
+            let Some(victim) = rng.pick(&able) else {
+                return;
+            };
+            let until = at + rng.between(10, 80) * MS;
+            for from in (0..self.n).filter(|from| *from != victim) {
+                self.faults.push((at, Fault::Cut(from, victim)));
+                self.faults.push((until, Fault::Mend(from, victim)));
+            }
+            at = until + rng.between(1, 60) * MS;
+        }
     }
 }
