@@ -235,6 +235,14 @@ impl Core {
                 message: Message::Cars(cars),
                 durable: true,
             });
+            return;
+        }
+        let oldest = self
+            .lanes
+            .lane(request.lane)
+            .and_then(|lane| lane.chain.keys().next());
+        if oldest.is_some_and(|oldest| request.from_index < *oldest) {
+            self.tell_pruned(from, out);
         }
     }
 

@@ -179,6 +179,7 @@ impl Core {
     ) {
         let chain = chain.into_inner();
         if let Some(cert) = chain.pruned {
+            self.adopt_checkpoint(cert.clone(), out);
             if cert.height > self.tree.tip().height {
                 out.push(Effect::NeedSnapshot {
                     from: cert.signatures.signers,

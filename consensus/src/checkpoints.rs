@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use types::{BlockId, CheckpointCert, CheckpointShare, Digest, Height, ReplicaId, Verified};
+use types::{
+    BlockId, ChainResponse, CheckpointCert, CheckpointShare, Digest, Height, Message, ReplicaId,
+    SignerSet, Verified,
+};
 
 use crate::core::{Core, OrderState, tip_of};
 use crate::effect::{Check, Effect, Nanos};
@@ -13,7 +16,8 @@ use crate::tree::{Block, Tree};
 
 /// Most own heights remembered; also how far ahead shares are kept, in intervals.
 const HEIGHTS_MAX: usize = 8;
-/// Most heights for which the shares of one replica are kept: nobody crowds out anybody else.
+/// Most heights for which the shares of one replica are kept, the newest ones: nobody crowds out
+/// anybody else, and heights that never get their quorum do not keep later ones from theirs.
 const HEIGHTS_PER_REPLICA_MAX: usize = 4;
 
 #[derive(Debug, Default)]
@@ -60,8 +64,8 @@ impl Checkpoints {
             .filter(|(_, pile)| pile.shares.contains_key(&from));
         let heights: Vec<Height> = of_sender.map(|(height, _)| *height).collect();
         if heights.len() > HEIGHTS_PER_REPLICA_MAX
-            && let Some(farthest) = heights.last()
-            && let Some(pile) = self.piles.get_mut(farthest)
+            && let Some(oldest) = heights.first()
+            && let Some(pile) = self.piles.get_mut(oldest)
         {
             pile.shares.remove(&from);
         }
@@ -181,6 +185,12 @@ impl Core {
         let Some(cert) = cert.map(Verified::into_inner) else {
             return self.check_checkpoint(height, out);
         };
+        self.adopt_checkpoint(cert, out);
+    }
+
+    /// A certificate of a checkpoint, verified: from shares of our own collection, or from a peer that
+    /// has let go of what we asked for.
+    pub(crate) fn adopt_checkpoint(&mut self, cert: CheckpointCert, out: &mut Vec<Effect>) {
         if self
             .checkpoints
             .newest
@@ -203,6 +213,24 @@ impl Core {
         }
         self.checkpoints.newest = Some(cert.clone());
         out.push(Effect::Checkpointed(Box::new(cert)));
+    }
+
+    /// Answers a question for something that was let go: a checkpoint stands for it. A replica which
+    /// was away when its shares were sent could not know, and no later one may ever reach a quorum.
+    pub fn tell_pruned(&self, from: ReplicaId, out: &mut Vec<Effect>) {
+        if let Some(cert) = &self.checkpoints.newest {
+            let response = ChainResponse {
+                epoch: self.config.epoch.id,
+                headers: Vec::new(),
+                tip: None,
+                pruned: Some(cert.clone()),
+            };
+            out.push(Effect::Send {
+                to: SignerSet::from_iter([from]),
+                message: Message::ChainResponse(response),
+                durable: false,
+            });
+        }
     }
 
     /// A snapshot was fetched and its digest matches `cert`: order goes on from there.

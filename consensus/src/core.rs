@@ -149,6 +149,7 @@ impl Core {
             config,
         };
         let mut out = Vec::new();
+        core.lanes.view = core.view();
         for digest in found.batches {
             core.lanes.batch_stored(digest);
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use types::limits::{BATCH_REQUEST_MAX, CAR_BATCHES_MAX, CARS_MAX};
-use types::{BatchDigest, BatchRef, Car, CarCert, CarId, Epoch, ReplicaId, wire_struct};
+use types::{BatchDigest, BatchRef, Car, CarCert, CarId, Epoch, ReplicaId, View, wire_struct};
 
 use crate::effect::Nanos;
 
@@ -31,7 +31,7 @@ wire_struct!(CutEntry { index, car });
 pub struct LanesConfig {
     /// Own cars that may wait for their certificates at the same time.
     pub cars_in_flight: usize,
-    /// Shortest distance of own cars while another one is in flight.
+    /// Shortest distance of own cars within one view.
     pub car_interval_ns: Nanos,
     /// How far ahead of the last acknowledged car a peer's cars are kept.
     pub cars_ahead: u64,
@@ -40,8 +40,8 @@ pub struct LanesConfig {
 impl Default for LanesConfig {
     fn default() -> LanesConfig {
         LanesConfig {
-            cars_in_flight: 4,
-            car_interval_ns: 2_000_000,
+            cars_in_flight: 16,
+            car_interval_ns: 8_000_000,
             cars_ahead: 1024,
         }
     }
@@ -89,6 +89,7 @@ pub(crate) struct Own {
     pub tip: CutEntry,
     pub signing: bool,
     pub last_car_ns: Nanos,
+    pub last_car_view: View,
 }
 
 /// All lanes of an epoch.
@@ -100,6 +101,8 @@ pub(crate) struct Lanes {
     present: HashSet<BatchDigest>,
     config: LanesConfig,
     me: ReplicaId,
+    /// The replica's current view.
+    pub view: View,
 }
 
 /// What became of a car that arrived.
@@ -121,6 +124,7 @@ impl Lanes {
             present: HashSet::new(),
             config,
             me,
+            view: View(1),
         }
     }
 
@@ -178,16 +182,16 @@ impl Lanes {
         let blocked = own.signing
             || own.in_flight.len() >= self.config.cars_in_flight
             || own.tip.index >= committed + self.config.cars_ahead / 2;
-        match (blocked, own.in_flight.is_empty()) {
+        let at_once = self.view != own.last_car_view || own.pending.len() >= CAR_BATCHES_MAX;
+        match (blocked, at_once) {
             (true, _) => None,
             (false, true) => Some(0),
-            (false, false) if own.pending.len() >= CAR_BATCHES_MAX => Some(0),
             (false, false) => Some(own.last_car_ns + self.config.car_interval_ns),
         }
     }
 
-    /// The next own car, unsigned, if one is due: no fixed delay while nothing is in flight, one
-    /// signature per round trip or interval otherwise.
+    /// The next own car, unsigned, if one is due: at once in a view that has none yet, after the
+    /// interval otherwise. A cut takes one car of a lane per view; more only cost signatures.
     pub fn cut_car(&mut self, epoch: &Epoch, now: Nanos) -> Option<Car> {
         if self.car_due_ns()? > now {
             return None;
@@ -196,6 +200,7 @@ impl Lanes {
         let batches = self.own.pending.drain(..many).collect();
         self.own.signing = true;
         self.own.last_car_ns = now;
+        self.own.last_car_view = self.view;
         Some(Car {
             epoch: epoch.id,
             lane: self.me,

@@ -250,11 +250,11 @@ impl Default for LanesSection {
     fn default() -> Self {
         Self {
             batch_bytes: 256 << 10,
-            cars_in_flight: 4,
-            car_interval_ms: 2.0,
+            cars_in_flight: 16,
+            car_interval_ms: 8.0,
             window_bytes: 64 << 20,
             retention_bytes: 128 << 20,
-            checkpoint_interval: 1024,
+            checkpoint_interval: 128,
         }
     }
 }

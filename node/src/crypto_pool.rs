@@ -28,7 +28,7 @@ const URGENT_JOBS_MAX: usize = 1024;
 /// Bulk jobs that may wait; each may hold a whole batch.
 const BULK_JOBS_MAX: usize = 32;
 /// Below this estimate a job is not worth the hand-off.
-const INLINE_COST_US: u64 = 150;
+const INLINE_COST_US: u64 = 200;
 
 /// The pool, seen from the replica's thread.
 pub struct CryptoPool {

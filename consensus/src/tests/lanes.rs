@@ -87,7 +87,7 @@ fn at_one_index_only_one_car_is_ever_acknowledged() {
 }
 
 #[test]
-fn own_cars_wait_for_each_other_but_never_for_a_timer_when_idle() {
+fn a_view_takes_one_own_car_at_once_and_more_after_the_interval() {
     let epoch = epoch(4);
     let mut lanes = lanes();
     assert!(lanes.cut_car(&epoch, 5).is_none(), "nothing to carry");

@@ -169,10 +169,18 @@ impl<P: Platform> Replica<P> {
     }
 
     fn serve_batches(&mut self, from: ReplicaId, digests: &[BatchDigest]) {
-        for bytes in digests.iter().filter_map(|digest| self.store.get(digest)) {
+        let mut all = true;
+        for digest in digests {
+            let Some(bytes) = self.store.get(digest) else {
+                all = false;
+                continue;
+            };
             let to = [from].into_iter().collect();
             self.outbox
                 .push(Out::Peers(to, Message::BatchResponse(bytes.clone())));
+        }
+        if !all {
+            self.core.tell_pruned(from, &mut self.effects);
         }
     }
 
