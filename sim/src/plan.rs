@@ -54,6 +54,8 @@ pub struct WorldPlan {
     pub window_bytes: u64,
     pub client_gap_ns: u64,
     pub payload_max: u64,
+    /// How often, in a thousand, an event waits for company before its turn ends.
+    pub burst_permille: u64,
 }
 
 impl WorldPlan {
@@ -128,6 +130,11 @@ impl WorldPlan {
             window_bytes: rng.between(64, 512) << 10,
             client_gap_ns: rng.between(4, 40) * MS,
             payload_max: rng.skewed(64, 6000),
+            burst_permille: if rng.chance(500) {
+                rng.between(50, 800)
+            } else {
+                0
+            },
         };
         plan.script(&mut rng);
         plan

@@ -136,3 +136,26 @@ mutants! {
     catches_another_execution: ExecuteOtherwise,
     catches_early_syncs: EarlySync,
 }
+
+/// What catches a mutant must be the mutant's fault: correct replicas in the same worlds are clean.
+#[test]
+fn the_worlds_of_mutants_convict_no_correct_replica() {
+    for mutant in Mutant::ALL {
+        for rule in [CommitRule::TwoChain, CommitRule::ThreeChain] {
+            for seed in (0..4).filter(|_| mutant.applies(rule)) {
+                let outcome = run_caught(WorldPlan::hostile_to(mutant, seed, 4, rule), None);
+                let check = outcome.violation.map(|v| v.check);
+                // Beyond the nominal regime the order may fork and progress may end.
+                let excused = mutant == Mutant::VoteWithoutLock
+                    && check.is_some_and(|check| {
+                        !mutant.caught_by().contains(&check) && !check.starts_with('E')
+                    });
+                assert!(
+                    check.is_none() || excused,
+                    "{} seed {seed}: {check:?}",
+                    mutant.name()
+                );
+            }
+        }
+    }
+}

@@ -104,10 +104,18 @@ impl World {
     }
 
     pub(super) fn feed(&mut self, seat: Seat, event: NodeEvent) {
+        let waits = self.plan.burst_permille > 0 && self.rng.chance(self.plan.burst_permille);
+        let company_ns = self.now_ns + self.rng.skewed(1000, MS / 2);
         let host = &mut self.hosts[seat];
         let local = host.clock(self.now_ns);
-        if let Some(process) = &mut host.process {
-            process.handle(local, event);
+        let Some(process) = &mut host.process else {
+            return;
+        };
+        process.handle(local, event);
+        if waits {
+            // The turn ends when the burst does, or with the next event that does not wait.
+            self.turn_at(seat, company_ns);
+        } else {
             process.turn(local);
             self.drain(seat);
         }
@@ -246,6 +254,12 @@ impl World {
         } else {
             host.spins = 0;
         }
+        self.turn_at(seat, at_ns);
+    }
+
+    /// Sets the timer, unless it goes off earlier anyway.
+    fn turn_at(&mut self, seat: Seat, at_ns: u64) {
+        let host = &mut self.hosts[seat];
         if host.wake_ns.is_none_or(|set| at_ns < set) {
             host.wake_ns = Some(at_ns);
             let life = host.life;
