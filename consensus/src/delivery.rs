@@ -1,6 +1,7 @@
 //! From committed blocks to their bytes: finds the cars that each block adds, asks for what is
 //! missing, and hands blocks on in order, each with its batches in the order of execution.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -201,8 +202,8 @@ impl Delivery {
             match want {
                 Want::Cars { tip, .. } => {
                     // Not asked for again yet, and its time is not put off either.
-                    if !self.asked.contains_key(&tip.0) {
-                        self.asked.insert(tip.0, now);
+                    if let Entry::Vacant(slot) = self.asked.entry(tip.0) {
+                        slot.insert(now);
                         out.push(want);
                     }
                 }
