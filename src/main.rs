@@ -26,6 +26,8 @@ enum Command {
     Run(cli::run::RunArgs),
     /// Runs the embedded experiment: four replicas, both rules, low and high load, one crash.
     Quick(cli::run::QuickArgs),
+    /// Runs the replica's code in seeded worlds full of faults and attackers.
+    Sim(::sim::SimArgs),
     /// Judges a run folder or a campaign folder again.
     Judge(cli::judge::Args),
 }
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Load(args) => cli::load::main(&args),
         Command::Run(args) => cli::run::run(&args),
         Command::Quick(args) => cli::run::quick(&args),
+        Command::Sim(args) => cli::sim::main(&args),
         Command::Judge(args) => cli::judge::main(&args),
     };
     result.unwrap_or_else(|error| {

@@ -215,8 +215,8 @@ pub struct TimingSection {
 impl Default for TimingSection {
     fn default() -> Self {
         Self {
-            view_timeout_ms: 500,
-            idle_view_ms: 150,
+            view_timeout_ms: 250,
+            idle_view_ms: 80,
             pace_ms: 10.0,
         }
     }

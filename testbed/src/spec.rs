@@ -147,7 +147,7 @@ pub struct TimingSpec {
 impl Default for TimingSpec {
     fn default() -> Self {
         Self {
-            view_timeout_ms: 500,
+            view_timeout_ms: 250,
         }
     }
 }

@@ -22,7 +22,7 @@ fn three_keys_are_enough_and_paths_start_at_the_file() {
     assert_eq!(config.transport.backend, Backend::Epoll);
     assert!(!config.transport.encryption);
     assert_eq!(config.lanes.batch_bytes, 256 << 10);
-    assert_eq!(config.timing.view_timeout_ms, 500);
+    assert_eq!(config.timing.view_timeout_ms, 250);
     assert!(config.control.is_none() && config.metrics_addr.is_none());
 }
 
