@@ -103,6 +103,9 @@ pub(crate) struct Lanes {
     me: ReplicaId,
     /// The replica's current view.
     pub view: View,
+    /// How long views take at present: cars keep at least this distance within a view, for every one
+    /// costs each replica signatures, and slow views say that there is no time for more.
+    pub usual_view_ns: Nanos,
 }
 
 /// What became of a car that arrived.
@@ -125,6 +128,7 @@ impl Lanes {
             config,
             me,
             view: View(1),
+            usual_view_ns: 0,
         }
     }
 
@@ -186,7 +190,10 @@ impl Lanes {
         match (blocked, at_once) {
             (true, _) => None,
             (false, true) => Some(0),
-            (false, false) => Some(own.last_car_ns + self.config.car_interval_ns),
+            (false, false) => {
+                let interval_ns = self.config.car_interval_ns.max(self.usual_view_ns);
+                Some(own.last_car_ns + interval_ns)
+            }
         }
     }
 

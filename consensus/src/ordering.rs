@@ -122,6 +122,7 @@ impl Core {
     pub(crate) fn entered_view(&mut self, now: Nanos, out: &mut Vec<Effect>) {
         self.stats.views_entered += 1;
         self.lanes.view = self.view();
+        self.lanes.usual_view_ns = self.pacemaker.usual_ns();
         self.waiting_cut = None;
         self.proposer = Proposer::default();
         self.votes.prune(View(self.view().0.saturating_sub(3)));

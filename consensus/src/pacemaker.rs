@@ -53,6 +53,11 @@ impl Pacemaker {
         self.tc.as_ref()
     }
 
+    /// Smoothed duration of views that ended in a certificate, in nanoseconds.
+    pub fn usual_ns(&self) -> Nanos {
+        self.usual_ns
+    }
+
     pub fn deadline_ns(&self) -> Nanos {
         self.deadline_ns
     }

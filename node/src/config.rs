@@ -232,7 +232,7 @@ pub struct LanesSection {
     /// Own cars that may wait for their certificates at the same time.
     #[serde(deserialize_with = "checked::ranged::<_, 1, 1024>")]
     pub cars_in_flight: u64,
-    /// Least time between own cars while another one is in flight, in milliseconds.
+    /// Least time between own cars within one view, in milliseconds; slow views stretch it.
     #[serde(deserialize_with = "checked::millis::<_, 10_000>")]
     pub car_interval_ms: f64,
     /// Own bytes sent but not committed, above which the lane stops admitting.
