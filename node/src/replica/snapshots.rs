@@ -348,8 +348,8 @@ impl<P: Platform> Replica<P> {
         {
             self.exec = opened.executor;
             self.snapshots.restore(cert, &self.exec, opened.order_bytes);
-            let mut gone = self.store.forget_up_to(height);
-            gone.extend(self.store.keep_only(&self.core.live_batches()));
+            self.store.forget_up_to(height);
+            let gone = self.store.keep_only(&self.core.live_batches());
             gone.into_iter()
                 .for_each(|digest| self.core.batch_dropped(digest));
             self.rotate();

@@ -254,21 +254,21 @@ impl BatchStore {
         self.pop_retained()
     }
 
-    /// Forgets every executed block up to `height`: a snapshot replaced them.
-    pub fn forget_up_to(&mut self, height: Height) -> Vec<BatchDigest> {
-        let mut gone = Vec::new();
-        while self
-            .retained
-            .front()
-            .is_some_and(|(b, _)| b.header.height <= height)
-        {
-            gone.extend(
-                self.pop_retained()
-                    .map(|(_, gone)| gone)
-                    .unwrap_or_default(),
-            );
+    /// Forgets every executed block up to `height`: a snapshot replaced them. Their bytes stay until
+    /// [`BatchStore::keep_only`], since later blocks may name some of them again.
+    pub fn forget_up_to(&mut self, height: Height) {
+        let is_old = |(block, _): &(DeliveredBlock, u64)| block.header.height <= height;
+        while self.retained.front().is_some_and(is_old) {
+            let Some((block, held)) = self.retained.pop_front() else {
+                return;
+            };
+            self.retained_bytes = self.retained_bytes.saturating_sub(held);
+            for (lane, batch) in &block.batches {
+                if let Some(entry) = self.entries.get_mut(&batch.digest) {
+                    entry.unpin(*lane);
+                }
+            }
         }
-        gone
     }
 
     fn pop_retained(&mut self) -> Option<(DeliveredBlock, Vec<BatchDigest>)> {
