@@ -332,12 +332,10 @@ impl Evil {
         }
         if !others.is_empty() && self.does(Act::DoubleVote) {
             // One each to the halves: who adds up votes sees only one of them.
-            let (some, rest) = self.half(self.epoch.members);
+            let mut all = self.epoch.members;
+            all.remove(self.me);
+            let (some, rest) = self.half(all);
             let second = self.forge.vote(&self.epoch, vote.view, others[0]);
-            let mut some = some;
-            some.remove(self.me);
-            let mut rest = rest;
-            rest.remove(self.me);
             let bent = vec![
                 (some, Message::Vote(vote.clone())),
                 (rest, Message::Vote(second)),
@@ -472,13 +470,11 @@ impl Evil {
         }
     }
 
-    /// Splits `to` in two at random.
+    /// Splits `to` in two at random; neither is empty unless there is only one to tell.
     fn half(&mut self, to: SignerSet) -> (SignerSet, SignerSet) {
-        let coin = self.rng.next_u64();
-        let some: SignerSet = to
-            .iter()
-            .filter(|id| coin >> (id.0 % 64) & 1 == 1)
-            .collect();
+        let start = self.rng.below(to.len() as u64) as usize;
+        let turned = to.iter().chain(to.iter()).skip(start);
+        let some: SignerSet = turned.take(to.len().div_ceil(2)).collect();
         (some, to.difference(some))
     }
 }

@@ -28,7 +28,7 @@ pub struct SimArgs {
     #[arg(long, value_parser = range)]
     pub seeds: Option<Range<u64>>,
     /// Number of replicas; 4 and 7 if not given.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=31))]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(2..=31))]
     pub n: Option<u64>,
     /// Commit rule, `two-chain` or `three-chain`; both if not given.
     #[arg(long, value_parser = rule)]

@@ -56,6 +56,8 @@ pub struct WorldPlan {
     pub payload_max: u64,
     /// How often, in a thousand, an event waits for company before its turn ends.
     pub burst_permille: u64,
+    /// At most `f` replicas are faulty at any time: progress is owed once the links are good.
+    pub nominal: bool,
 }
 
 impl WorldPlan {
@@ -63,8 +65,10 @@ impl WorldPlan {
     pub fn of(seed: u64, n: usize, rule: CommitRule) -> WorldPlan {
         let mut rng = Rng::new(seed, 0x706c_616e ^ n as u64);
         let f = committee::faults(n);
-        let evil = match rng.below(4) {
-            0 => 0,
+        let evil = match rng.below(5) {
+            _ if f == 0 => 0,
+            // Crashes need room beside the attackers.
+            0 | 1 => 0,
             _ => rng.between(1, f as u64) as usize,
         };
         let mut seats: Vec<Seat> = (0..n).collect();
@@ -125,7 +129,7 @@ impl WorldPlan {
             job_ns: rng.skewed(20_000, MS),
             clients: rng.between(2, 4) as usize,
             checkpoint_interval: rng.between(5, 25),
-            retention_bytes: rng.between(16, 256) << 10,
+            retention_bytes: rng.skewed(12, 256) << 10,
             journal_bytes: rng.between(64, 512) << 10,
             window_bytes: rng.between(64, 512) << 10,
             client_gap_ns: rng.between(4, 40) * MS,
@@ -135,6 +139,7 @@ impl WorldPlan {
             } else {
                 0
             },
+            nominal: true,
         };
         plan.script(&mut rng);
         plan
@@ -277,6 +282,7 @@ impl WorldPlan {
             _ => f,
         };
         let first = rng.below(n as u64) as usize;
+        plan.nominal = evils <= f;
         plan.byzantine = (0..evils).map(|at| ((first + at) % n, evil)).collect();
         plan.faults.clear();
         match mutant {

@@ -22,27 +22,27 @@ fn green(n: usize, rule: CommitRule, seeds: std::ops::Range<u64>) {
 
 #[test]
 fn four_replicas_two_chain() {
-    green(4, CommitRule::TwoChain, 10_000..10_040);
+    green(4, CommitRule::TwoChain, 10_000..10_030);
 }
 
 #[test]
 fn four_replicas_three_chain() {
-    green(4, CommitRule::ThreeChain, 20_000..20_040);
+    green(4, CommitRule::ThreeChain, 20_000..20_030);
 }
 
 #[test]
 fn seven_replicas_two_chain() {
-    green(7, CommitRule::TwoChain, 30_000..30_020);
+    green(7, CommitRule::TwoChain, 30_000..30_015);
 }
 
 #[test]
 fn seven_replicas_three_chain() {
-    green(7, CommitRule::ThreeChain, 40_000..40_020);
+    green(7, CommitRule::ThreeChain, 40_000..40_015);
 }
 
 #[test]
 fn odd_sizes() {
-    for n in [1, 2, 3, 5, 10] {
+    for n in [2, 3, 5, 10] {
         green(n, CommitRule::TwoChain, 50_000..50_003);
     }
 }
@@ -69,7 +69,7 @@ fn the_same_seed_is_the_same_world() {
 #[test]
 fn worlds_are_full_of_disasters() {
     let mut sum = crate::Coverage::default();
-    for seed in 0..40 {
+    for seed in 0..30 {
         sum.merge(&run_caught(WorldPlan::of(seed, 4, CommitRule::TwoChain), None).coverage);
     }
     for (name, least) in [
@@ -142,7 +142,7 @@ mutants! {
 fn the_worlds_of_mutants_convict_no_correct_replica() {
     for mutant in Mutant::ALL {
         for rule in [CommitRule::TwoChain, CommitRule::ThreeChain] {
-            for seed in (0..4).filter(|_| mutant.applies(rule)) {
+            for seed in (0..3).filter(|_| mutant.applies(rule)) {
                 let outcome = run_caught(WorldPlan::hostile_to(mutant, seed, 4, rule), None);
                 let check = outcome.violation.map(|v| v.check);
                 // Beyond the nominal regime the order may fork and progress may end.

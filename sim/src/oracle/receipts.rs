@@ -31,6 +31,7 @@ impl Receipts {
 
     /// The block that a receipt with a valid proof names.
     pub fn block(&mut self, height: Height, block: Digest) -> Verdict {
+        self.height_max = self.height_max.max(height.0);
         let known = *self.blocks.entry(height.0).or_insert(block);
         match known == block {
             true => Ok(()),

@@ -77,11 +77,9 @@ impl World {
                 }
                 self.drain(at);
             }
-            Event::Fault(fault) => {
-                if !self.healed {
-                    self.mix(5);
-                    self.fault(fault);
-                }
+            Event::Fault(fault) if !self.healed => {
+                self.mix(5);
+                self.fault(fault);
             }
             Event::Request {
                 at,
