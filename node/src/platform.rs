@@ -12,6 +12,8 @@ use types::{Message, ReplicaId, SignerSet};
 pub struct ClientId(pub u64);
 
 /// Something that happened to a replica.
+// Moved once and consumed: boxing the rare large answers would cost an allocation each.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub enum NodeEvent {
     PeerUp(ReplicaId),

@@ -9,6 +9,8 @@ use types::{Message, SignerSet};
 use crate::platform::ClientId;
 
 /// Something on its way out.
+// Moved twice and gone: boxing messages would cost an allocation for each.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub(super) enum Out {
     Peers(SignerSet, Message),
