@@ -305,11 +305,13 @@ impl Lanes {
     pub fn insert(&mut self, car: Arc<Car>, wanted: bool) -> (CarId, CarVerdict) {
         let id = car.id();
         let ahead = self.config.cars_ahead;
+        let complete = self.is_complete(&car);
         let Some(lane) = self.lanes.get_mut(car.lane.index()) else {
             return (id, CarVerdict::Useless);
         };
-        // A car that only a snapshot stands for was never held here: nothing to acknowledge again.
-        if lane.chain.get(&car.index) == Some(&id) && lane.cars.contains_key(&id) {
+        // A car that only a snapshot stands for was perhaps never held here with all of its bytes:
+        // nothing to acknowledge again.
+        if complete && lane.chain.get(&car.index) == Some(&id) && lane.cars.contains_key(&id) {
             return (id, CarVerdict::Acked);
         }
         if lane.cars.contains_key(&id) {

@@ -138,10 +138,14 @@ impl Snapshots {
                 snapshot,
             },
         );
+        // The newest certified one stays, whatever comes after it without reaching a quorum: peers
+        // whose bytes were let go because of it have nothing else.
+        let newest = self.certified.keys().next_back().copied();
         while self.kept.len() > KEPT_MAX {
-            if let Some((height, _)) = self.kept.pop_first() {
-                self.certified.remove(&height);
-            }
+            let oldest = self.kept.keys().copied().find(|at| Some(*at) != newest);
+            let Some(height) = oldest else { break };
+            self.kept.remove(&height);
+            self.certified.remove(&height);
         }
         state_of(execution, order)
     }
