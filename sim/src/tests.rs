@@ -71,6 +71,7 @@ fn worlds_are_full_of_disasters() {
     let mut sum = crate::Coverage::default();
     for seed in 0..30 {
         sum.merge(&run_caught(WorldPlan::of(seed, 4, CommitRule::TwoChain), None).coverage);
+        sum.merge(&run_caught(WorldPlan::of(seed, 7, CommitRule::ThreeChain), None).coverage);
     }
     for (name, least) in [
         ("crashes", 20),
