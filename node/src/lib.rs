@@ -20,7 +20,8 @@ pub mod stop;
 pub use config::{ConfigError, NodeConfig};
 pub use error::NodeError;
 pub use platform::{ClientId, NodeEvent, Platform};
-pub use run::run;
+pub use real::{Real, RealPlatform};
+pub use run::{run, run_wrapped};
 
 /// Longest frame to a client, in bytes; longer receipts are split.
 pub const REPLY_FRAME_LEN_MAX: usize = 1 << 20;

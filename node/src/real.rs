@@ -28,6 +28,17 @@ pub struct RealPlatform {
     refused: Vec<Option<DownReason>>,
 }
 
+/// A platform around the real one: for experiments with replicas that lie.
+pub trait Real: Platform {
+    fn real(&mut self) -> &mut RealPlatform;
+}
+
+impl Real for RealPlatform {
+    fn real(&mut self) -> &mut RealPlatform {
+        self
+    }
+}
+
 /// Frames that were not sent, by reason. The protocol sends again what matters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unsent {

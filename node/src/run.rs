@@ -9,9 +9,10 @@ use crate::config::NodeConfig;
 use crate::control::{Command, Control};
 use crate::platform::NodeEvent;
 use crate::profiler::Profiler;
+use crate::real::{Real, RealPlatform};
 use crate::report::Reporter;
 use crate::snapshot::{Board, Snapshot};
-use crate::start::{Started, start};
+use crate::start::{Setup, Started, start};
 use crate::stop::Asked;
 use crate::{NodeError, metrics, stop};
 
@@ -30,8 +31,19 @@ const LAST_SYNC_NS: u64 = 10_000_000_000;
 /// # Errors
 /// [`NodeError`].
 pub fn run(config: &NodeConfig) -> Result<(), NodeError> {
+    run_wrapped(config, |platform, _| platform)
+}
+
+/// As [`run`], over what `wrap` makes of the platform.
+///
+/// # Errors
+/// [`NodeError`].
+pub fn run_wrapped<W: Real>(
+    config: &NodeConfig,
+    wrap: impl FnOnce(RealPlatform, &Setup) -> W,
+) -> Result<(), NodeError> {
     stop::survive_file_limits()?;
-    let mut started = start(config)?;
+    let mut started = start(config, wrap)?;
     let mut house = House::open(config, &started)?;
     tracing::info!(replica = %started.setup.me, backend = %started.setup.backend, "running");
     let end = turn_until_stopped(&mut started, &mut house);
@@ -40,11 +52,14 @@ pub fn run(config: &NodeConfig) -> Result<(), NodeError> {
     end.and(closed)
 }
 
-fn turn_until_stopped(started: &mut Started, house: &mut House) -> Result<(), NodeError> {
+fn turn_until_stopped<W: Real>(
+    started: &mut Started<W>,
+    house: &mut House,
+) -> Result<(), NodeError> {
     let mut events = Vec::with_capacity(1024);
     loop {
         let wait = house.wait(started.replica.deadline_ns());
-        started.replica.platform().poll(wait, &mut events)?;
+        started.replica.platform().real().poll(wait, &mut events)?;
         settle(started, &mut events)?;
         if house.tick(started)? {
             return Ok(());
@@ -53,7 +68,7 @@ fn turn_until_stopped(started: &mut Started, house: &mut House) -> Result<(), No
 }
 
 /// Handles a burst, and what it causes here: so that one flush of the sockets serves all of it.
-fn settle(started: &mut Started, events: &mut Vec<NodeEvent>) -> Result<(), NodeError> {
+fn settle<W: Real>(started: &mut Started<W>, events: &mut Vec<NodeEvent>) -> Result<(), NodeError> {
     let replica = &mut started.replica;
     for _ in 0..ROUNDS_MAX {
         let now_ns = monotonic_ns();
@@ -61,7 +76,7 @@ fn settle(started: &mut Started, events: &mut Vec<NodeEvent>) -> Result<(), Node
             .drain(..)
             .for_each(|event| replica.handle(now_ns, event));
         replica.turn(now_ns);
-        replica.platform().collect(events)?;
+        replica.platform().real().collect(events)?;
         if events.is_empty() {
             break;
         }
@@ -85,7 +100,7 @@ struct House {
 }
 
 impl House {
-    fn open(config: &NodeConfig, started: &Started) -> Result<House, NodeError> {
+    fn open<W: Real>(config: &NodeConfig, started: &Started<W>) -> Result<House, NodeError> {
         let board = Board::default();
         let waker = started.waker.clone();
         if let Some(addr) = config.metrics_addr {
@@ -119,7 +134,7 @@ impl House {
     }
 
     /// True when it is time to end.
-    fn tick(&mut self, started: &mut Started) -> Result<bool, NodeError> {
+    fn tick<W: Real>(&mut self, started: &mut Started<W>) -> Result<bool, NodeError> {
         let now_ns = monotonic_ns();
         self.obey(started);
         if self.asked.is_stop() && self.stop_ns.is_none() {
@@ -143,7 +158,7 @@ impl House {
     }
 
     /// Commands and signals, as soon as they wake the loop.
-    fn obey(&mut self, started: &mut Started) {
+    fn obey<W: Real>(&mut self, started: &mut Started<W>) {
         if self.asked.take_profile() {
             match &mut self.profiler {
                 Some(profiler) => profiler.toggle(monotonic_ns()),
@@ -166,14 +181,18 @@ impl House {
             };
             order.answer(result.map(|changed| {
                 for (peer, shape) in changed {
-                    started.replica.platform().set_shape(peer, shape);
+                    started.replica.platform().real().set_shape(peer, shape);
                 }
             }));
         }
     }
 
     /// Makes durable what is not yet, and completes ledger and status whatever happened.
-    fn close(&mut self, started: &mut Started, failure: Option<String>) -> Result<(), NodeError> {
+    fn close<W: Real>(
+        &mut self,
+        started: &mut Started<W>,
+        failure: Option<String>,
+    ) -> Result<(), NodeError> {
         if let Some(profiler) = &mut self.profiler {
             profiler.end();
         }
@@ -192,26 +211,30 @@ impl House {
 }
 
 /// Waits until everything appended is durable, and lets go what waited for that.
-fn last_sync(started: &mut Started) -> Result<(), NodeError> {
+fn last_sync<W: Real>(started: &mut Started<W>) -> Result<(), NodeError> {
     let end_ns = monotonic_ns() + LAST_SYNC_NS;
     let mut events = Vec::new();
-    while !started.replica.platform().is_durable()? {
+    while !started.replica.platform().real().is_durable()? {
         if monotonic_ns() >= end_ns {
             return Err(NodeError::Replica(
                 "the last sync takes more than 10 s".into(),
             ));
         }
-        let platform = started.replica.platform();
+        let platform = started.replica.platform().real();
         platform.poll(Duration::from_millis(10), &mut events)?;
         settle(started, &mut events)?;
     }
-    started.replica.platform().collect(&mut events)?;
+    started.replica.platform().real().collect(&mut events)?;
     settle(started, &mut events)?;
     // One more turn of the sockets takes the answers to the kernel.
-    started.replica.platform().poll(Duration::ZERO, &mut events)
+    started
+        .replica
+        .platform()
+        .real()
+        .poll(Duration::ZERO, &mut events)
 }
 
-fn snapshot(started: &mut Started, stopping: bool) -> Snapshot {
+fn snapshot<W: Real>(started: &mut Started<W>, stopping: bool) -> Snapshot {
     let mode: Mode = started.replica.mode();
     let mut snapshot = Snapshot {
         replica: started.setup.me.0,
@@ -223,7 +246,7 @@ fn snapshot(started: &mut Started, stopping: bool) -> Snapshot {
         ..Snapshot::default()
     };
     snapshot.add_counters(&started.replica.counters());
-    snapshot.add_platform(&started.replica.platform().stats());
+    snapshot.add_platform(&started.replica.platform().real().stats());
     snapshot.add_usage(&Usage::of_this_process());
     snapshot
 }

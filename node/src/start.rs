@@ -15,14 +15,14 @@ use types::{CommitRule, Committee, Digest, Epoch, ReplicaId, SchemeName};
 use crate::config::{self, ClientAuth, Durability, NodeConfig};
 use crate::control::Shapes;
 use crate::crypto_pool::{CostModel, CryptoPool, Work};
-use crate::real::RealPlatform;
+use crate::real::{Real, RealPlatform};
 use crate::replica::{Replica, ReplicaConfig, Signer};
 use crate::{NodeError, REPLY_FRAME_LEN_MAX};
 
 /// A replica that is about to run, and what reports say about its set-up.
 #[derive(Debug)]
-pub struct Started {
-    pub replica: Replica<RealPlatform>,
+pub struct Started<W: Real> {
+    pub replica: Replica<W>,
     pub shapes: Shapes,
     pub waker: transport::Waker,
     pub setup: Setup,
@@ -44,11 +44,15 @@ pub struct Setup {
     pub started: measure::WallAnchor,
 }
 
-/// Reads keys, binds listeners, recovers the journal and puts the replica together.
+/// Reads keys, binds listeners, recovers the journal and puts the replica together, over what `wrap`
+/// makes of its platform.
 ///
 /// # Errors
 /// [`NodeError`], one for each thing that can be wrong.
-pub fn start(config: &NodeConfig) -> Result<Started, NodeError> {
+pub fn start<W: Real>(
+    config: &NodeConfig,
+    wrap: impl FnOnce(RealPlatform, &Setup) -> W,
+) -> Result<Started<W>, NodeError> {
     let started = measure::WallAnchor::now();
     let keys = |error: crypto::KeyFileError| NodeError::Keys(error.to_string());
     let committee = crypto::load_committee(&config.committee).map_err(keys)?;
@@ -84,7 +88,7 @@ pub fn start(config: &NodeConfig) -> Result<Started, NodeError> {
         consensus::rules_for(committee.rule),
         signer,
         recovered,
-        platform,
+        wrap(platform, &setup),
         measure::monotonic_ns(),
     )?;
     Ok(Started {
