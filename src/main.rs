@@ -18,6 +18,8 @@ struct Args {
 enum Command {
     /// Runs one replica.
     Node(cli::node::Args),
+    /// Runs one replica that lies in one way: for experiments, never for a cluster that matters.
+    Adversary(cli::adversary::Args),
     /// Writes keys and committee file of a new cluster.
     Keygen(cli::keygen::Args),
     /// Makes load and records what became of it.
@@ -35,6 +37,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Node(args) => cli::node::main(&args),
+        Command::Adversary(args) => cli::adversary::main(&args),
         Command::Keygen(args) => cli::keygen::main(&args),
         Command::Load(args) => cli::load::main(&args),
         Command::Run(args) => cli::run::run(&args),

@@ -7,6 +7,7 @@ mod acts;
 mod byzantine;
 mod forge;
 mod memory;
+pub mod process;
 mod rng;
 
 pub use acts::{Act, Acts, Plan};

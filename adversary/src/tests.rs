@@ -12,6 +12,7 @@ use types::{
     Wire,
 };
 
+use crate::process::{self, ToTwo};
 use crate::{Act, Byzantine, Forge, Plan, RawLink};
 
 #[derive(Default)]
@@ -217,4 +218,34 @@ fn garbage_and_replays_come_as_raw_frames() {
             .any(|frame| Message::decode(frame.clone()).is_err())
     );
     assert!(platform.inner().raw.contains(&world.proposal().encode()));
+}
+
+#[test]
+fn a_process_hides_its_own_proposals_and_nothing_else() {
+    let world = world();
+    let ids = |ids: &[u16]| SignerSet::from_iter(ids.iter().map(|&id| ReplicaId(id)));
+    for (act, reached) in [
+        (Act::ProposalToTwo, ids(&[1, 2])),
+        (Act::SilentLeader, ids(&[])),
+    ] {
+        assert_eq!(process::act_from_name(act.name()), Some(act));
+        let mut platform = ToTwo::new(Wire4::default(), ReplicaId(0), 4, act);
+        platform.broadcast(world.others(), &world.proposal());
+        for to in world.others().iter() {
+            platform.send(to, &world.proposal());
+        }
+        let sent = |platform: &mut ToTwo<Wire4>| std::mem::take(&mut platform.inner().sent);
+        let wanted: Vec<SignerSet> = match reached.is_empty() {
+            true => vec![],
+            false => vec![reached, ids(&[1]), ids(&[2])],
+        };
+        let found: Vec<SignerSet> = sent(&mut platform).into_iter().map(|s| s.0).collect();
+        assert_eq!(found, wanted);
+
+        // Somebody else's proposal, handed on, is not bent.
+        let mut other = ToTwo::new(Wire4::default(), ReplicaId(3), 4, act);
+        other.broadcast(world.others(), &world.proposal());
+        assert_eq!(sent(&mut other), vec![(world.others(), world.proposal())]);
+    }
+    assert_eq!(process::act_from_name("replay"), None);
 }

@@ -23,7 +23,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
 }
 
 /// Logs go to standard error, so that nothing else shares standard output.
-fn subscribe(log: &LogSection) -> Result<()> {
+pub fn subscribe(log: &LogSection) -> Result<()> {
     let filter = std::env::var("REFORGE_LOG").unwrap_or_else(|_| log.filter.clone());
     let filter = EnvFilter::try_new(&filter).with_context(|| {
         format!("log filter {filter:?}: expected one like \"info,transport=debug\"")
