@@ -29,7 +29,7 @@ pub use hdr::{HlogWriter, IntervalRecorder, Percentiles, Phase};
 pub use ledger::{Ledger, LedgerRecord, LedgerWriter};
 pub use load::{LoadOptions, LoadRecorder, LoadResult, Outcomes, SecondCounts, SeriesRow};
 pub use replica::ReplicaReport;
-pub use run::{CampaignRecord, PlannedFault, RunRecord, Thresholds};
+pub use run::{CampaignRecord, PlannedAdversary, PlannedFault, RunRecord, Thresholds};
 pub use usage::Usage;
 
 /// Version of every JSON part of a run folder. A reader refuses a newer one, and raises it here

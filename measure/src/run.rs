@@ -29,6 +29,16 @@ pub struct PlannedFault {
     pub replica: u32,
 }
 
+/// A replica of the plan that lies from its start to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedAdversary {
+    /// Which replica, by index.
+    pub replica: u32,
+    /// What it does, by the name that `reforge adversary --act` takes.
+    pub act: String,
+}
+
 /// `run.json`: one point of the experiment, written before any process starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -78,6 +88,9 @@ pub struct RunRecord {
     pub seed: u64,
     /// Faults in the order of their times.
     pub faults: Vec<PlannedFault>,
+    /// Replicas that lie; absent in older records.
+    #[serde(default)]
+    pub adversaries: Vec<PlannedAdversary>,
     /// Bounds.
     pub thresholds: Thresholds,
     /// When the run was begun.
@@ -93,10 +106,10 @@ impl RunRecord {
         self.replicas.saturating_sub(1) / 3
     }
 
-    /// Faults as one short text, such as `crash 3 @5s`, or `-`.
+    /// Faults and adversaries as one short text, such as `crash 3 @5s` or `3: silent-leader`, or `-`.
     #[must_use]
     pub fn fault_summary(&self) -> String {
-        if self.faults.is_empty() {
+        if self.faults.is_empty() && self.adversaries.is_empty() {
             return "-".into();
         }
         let one = |fault: &PlannedFault| {
@@ -108,7 +121,10 @@ impl RunRecord {
             };
             format!("{action} {} @{}s", fault.replica, fault.at_s)
         };
-        self.faults.iter().map(one).collect::<Vec<_>>().join(", ")
+        let lie = |liar: &PlannedAdversary| format!("{}: {}", liar.replica, liar.act);
+        let lies = self.adversaries.iter().map(lie);
+        let all: Vec<String> = self.faults.iter().map(one).chain(lies).collect();
+        all.join(", ")
     }
 }
 

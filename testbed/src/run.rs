@@ -164,7 +164,12 @@ impl<'a> Run<'a> {
             report: &part,
         };
         let text = config::node(self.spec, self.point, addresses, &paths);
-        self.start_member("node", &format!("replica-{index}"), &part, &text)
+        let liar = self.point.adversaries.iter().find(|l| l.replica == index);
+        let command = match liar {
+            None => vec!["node"],
+            Some(liar) => vec!["adversary", "--act", &liar.act],
+        };
+        self.start_member(&command, &format!("replica-{index}"), &part, &text)
     }
 
     fn start_load(&mut self, index: u32, start_ns: u64) -> Result<(), TestbedError> {
@@ -172,12 +177,12 @@ impl<'a> Run<'a> {
         fs::create_dir_all(&part).map_err(io("create", &part))?;
         let committee = self.folder.path(COMMITTEE);
         let text = config::load(self.spec, self.point, index, &committee, &part, start_ns);
-        self.start_member("load", &format!("load-{index}"), &part, &text)
+        self.start_member(&["load"], &format!("load-{index}"), &part, &text)
     }
 
     fn start_member(
         &mut self,
-        command: &str,
+        command: &[&str],
         name: &str,
         part: &Path,
         config: &str,
@@ -185,11 +190,9 @@ impl<'a> Run<'a> {
         let path = part.join(folder::CONFIG);
         write_atomic(&path, config.as_bytes())?;
         let mut plan = self.plan(name, part.join(folder::STDERR));
-        plan.arguments = vec![
-            command.to_owned(),
-            "--config".to_owned(),
-            path.to_string_lossy().into_owned(),
-        ];
+        plan.arguments = command.iter().map(|&part| part.to_owned()).collect();
+        plan.arguments
+            .extend(["--config".to_owned(), path.to_string_lossy().into_owned()]);
         let member = Member::start(plan, self.provider, &mut self.events)?;
         self.cluster.add(member);
         Ok(())
@@ -341,6 +344,7 @@ fn record(spec: &Spec, point: &Point, options: &Options, provider: &str) -> RunR
         cooldown_s: spec.load.cooldown_s,
         seed: point.seed,
         faults: point.faults.clone(),
+        adversaries: point.adversaries.clone(),
         thresholds: point.thresholds,
         begun: WallAnchor::now(),
         command: options.command.clone(),

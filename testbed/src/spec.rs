@@ -11,7 +11,7 @@ mod points;
 
 use std::path::Path;
 
-use measure::{PlannedFault, Thresholds};
+use measure::{PlannedAdversary, PlannedFault, Thresholds};
 use serde::{Deserialize, Serialize};
 
 pub use axes::{App, Auth, AxisLists, Backend, Durability, OneOrMany, Rule, Scheme};
@@ -55,6 +55,9 @@ pub struct Spec {
     /// Faults of the base.
     #[serde(default)]
     pub faults: Vec<PlannedFault>,
+    /// Replicas of the base that lie.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adversaries: Vec<PlannedAdversary>,
     /// Groups of points; without any, the base is the only one.
     #[serde(default)]
     pub sweep: Vec<Sweep>,
@@ -82,6 +85,8 @@ pub struct Sweep {
     pub thresholds: Option<Thresholds>,
     /// Faults that replace the base's.
     pub faults: Option<Vec<PlannedFault>>,
+    /// Adversaries that replace the base's.
+    pub adversaries: Option<Vec<PlannedAdversary>>,
 }
 
 /// The load, apart from rate and size, which are axes.
@@ -224,6 +229,10 @@ impl Spec {
             sweep.axes.fill_from(&self.axes);
             sweep.thresholds.get_or_insert(self.thresholds);
             sweep.faults.get_or_insert_with(|| self.faults.clone());
+            // Nothing is written where nobody lies: such specs keep the hash that they had before.
+            if sweep.adversaries.is_none() && !self.adversaries.is_empty() {
+                sweep.adversaries = Some(self.adversaries.clone());
+            }
         }
     }
 }

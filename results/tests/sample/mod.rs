@@ -167,6 +167,7 @@ fn run_record() -> RunRecord {
         cooldown_s: 1.0,
         seed: 1,
         faults: Vec::new(),
+        adversaries: Vec::new(),
         thresholds: Thresholds {
             goodput_min: Some(0.99),
             p50_ms_max: Some(12.0),

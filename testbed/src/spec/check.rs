@@ -20,6 +20,8 @@ const RATE_TPS_MIN: f64 = 0.1;
 const RATE_TPS_MAX: f64 = 1e8;
 const SECONDS_MAX: f64 = 86_400.0;
 const RUNS_MAX: usize = 10_000;
+/// What `reforge adversary --act` takes.
+const ACTS: [&str; 2] = ["proposal-to-two", "silent-leader"];
 
 /// A key and what is wrong with it.
 type Contradiction = (String, String);
@@ -68,6 +70,7 @@ fn find(spec: &Spec) -> Result<(), Contradiction> {
         axes(&key("axes"), &sweep.axes)?;
         thresholds(&key("thresholds"), sweep.thresholds.unwrap_or_default())?;
         faults(&key("faults"), sweep, &spec.load)?;
+        adversaries(&key("adversaries"), sweep)?;
     }
     let runs = spec.points().len();
     require(runs <= RUNS_MAX, "axes", || {
@@ -240,6 +243,35 @@ fn faults(key: &str, sweep: &Sweep, load: &LoadSpec) -> Result<(), Contradiction
             "a restart needs durability = \"strict\": in memory mode a replica forgets its votes \
              and would not be correct any more"
                 .into()
+        })?;
+    }
+    Ok(())
+}
+
+/// At most `f` different replicas of the smallest committee, with acts that exist.
+fn adversaries(key: &str, sweep: &Sweep) -> Result<(), Contradiction> {
+    let liars = sweep.adversaries.as_deref().unwrap_or_default();
+    let n = smallest(&sweep.axes.replicas);
+    let most = n.saturating_sub(1) / 3;
+    require(liars.len() <= most as usize, key, || {
+        format!(
+            "expected at most {most} in a committee of {n}, found {}",
+            liars.len()
+        )
+    })?;
+    for (index, liar) in liars.iter().enumerate() {
+        require(liar.replica < n, key, || {
+            let replica = liar.replica;
+            format!("replica {replica} does not exist in a committee of {n}")
+        })?;
+        let mut before = liars[..index].iter();
+        require(
+            before.all(|other| other.replica != liar.replica),
+            key,
+            || format!("found replica {} twice", liar.replica),
+        )?;
+        require(ACTS.contains(&liar.act.as_str()), key, || {
+            format!("expected one of {}, found {:?}", ACTS.join(", "), liar.act)
         })?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! From lists to points: the product of the axes of every sweep, in an order against drift.
 
-use measure::{PlannedFault, Thresholds};
+use measure::{PlannedAdversary, PlannedFault, Thresholds};
 
 use super::axes::{App, Auth, Backend, Durability, OneOrMany, Rule, Scheme};
 use super::{Spec, Sweep};
@@ -38,6 +38,8 @@ pub struct Point {
     pub seed: u64,
     /// Faults, sorted by time.
     pub faults: Vec<PlannedFault>,
+    /// Replicas that lie.
+    pub adversaries: Vec<PlannedAdversary>,
     /// Bounds.
     pub thresholds: Thresholds,
 }
@@ -80,6 +82,7 @@ fn product(sweep: &Sweep) -> Vec<Point> {
         size_bytes: 0,
         seed: 0,
         faults,
+        adversaries: sweep.adversaries.clone().unwrap_or_default(),
         thresholds: sweep.thresholds.unwrap_or_default(),
     };
     let points = vec![start];

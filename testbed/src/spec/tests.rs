@@ -203,6 +203,33 @@ fn fault_plans_must_be_possible() {
 }
 
 #[test]
+fn adversaries_are_few_known_and_inherited() {
+    let plan = |liars: &str| read(&format!("name = \"x\"\nadversaries = [{liars}]\n"));
+    let liar = |replica: u32, act: &str| format!("{{ replica = {replica}, act = \"{act}\" }},");
+    refused(plan(&liar(4, "silent-leader")), &["x.toml:2:", "replica 4"]);
+    refused(plan(&liar(1, "honest")), &["honest", "proposal-to-two"]);
+    let two = liar(1, "silent-leader") + &liar(2, "silent-leader");
+    refused(plan(&two), &["at most 1", "found 2"]);
+    let seven = "[axes]\nreplicas = 7\n";
+    let twice = liar(1, "silent-leader").repeat(2);
+    let twice = format!("name = \"x\"\nadversaries = [{twice}]\n{seven}");
+    refused(read(&twice), &["replica 1 twice"]);
+
+    let one = liar(3, "proposal-to-two");
+    let spec = read(&format!(
+        "name = \"x\"\nadversaries = [{one}]\n[[sweep]]\nname = \"a\"\n\
+         [[sweep]]\nname = \"b\"\nadversaries = []\n"
+    ))
+    .unwrap();
+    let counts: Vec<_> = spec.points().iter().map(|p| p.adversaries.len()).collect();
+    assert_eq!(counts, [1, 0]);
+    assert_eq!(read(&spec.resolved_toml()).unwrap(), spec);
+    // Specs from before this key keep their hashes.
+    let text = read(BASE).unwrap().resolved_toml();
+    assert!(!text.contains("adversaries"), "{text}");
+}
+
+#[test]
 fn overrides_reach_tables_lists_and_strings() {
     let spec = with(&[
         "load.duration_s=5",
