@@ -345,11 +345,8 @@ impl Core {
     /// Asks for the check of every quorum that this replica needs: the next leader at once, the one
     /// after it only when somebody gave up on the view between, or every certificate would be made twice.
     pub(crate) fn collect_votes(&mut self, out: &mut Vec<Effect>) {
-        let from = self.view().0.saturating_sub(2);
-        for view in (from..=self.view().0 + 64).map(View) {
-            if view <= self.safety.high_qc.view {
-                continue;
-            }
+        let newer = self.safety.high_qc.view;
+        for view in self.votes.views_with_quorum(&self.config.epoch, newer) {
             let me = self.config.me;
             let mine = self.leader(view.next()) == me
                 || (self.leader(view.next().next()) == me

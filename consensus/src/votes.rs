@@ -50,6 +50,16 @@ impl Votes {
         true
     }
 
+    /// Views above `than` in which a quorum said the same and no check is under way, ascending.
+    pub fn views_with_quorum(&self, epoch: &Epoch, than: View) -> Vec<View> {
+        let quorum = epoch.quorum();
+        let piles = self.piles.range((than.next(), BlockId::ZERO)..);
+        piles
+            .filter(|(_, pile)| !pile.checking && pile.shares.len() >= quorum)
+            .map(|((view, _), _)| *view)
+            .collect()
+    }
+
     /// The shares to check for `view`, once per new quorum.
     pub fn take_quorum(
         &mut self,
