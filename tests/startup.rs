@@ -157,3 +157,14 @@ fn keygen_overwrites_nothing_and_checks_its_addresses() {
     let error = fails_as(&mut few);
     assert!(error.contains("expected 4 addresses, found 1"), "{error}");
 }
+
+#[test]
+fn keys_of_a_replica_that_forgot_serve_no_second_one() {
+    let cluster = Cluster::new(1);
+    let nodes = cluster.start_all("durability = \"memory\"\n");
+    drop(nodes);
+    for durability in ["memory", "strict"] {
+        let error = fails(&cluster.config(0, &format!("durability = \"{durability}\"\n")));
+        assert!(error.contains("forgot what it signed"), "{error}");
+    }
+}

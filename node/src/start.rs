@@ -83,6 +83,7 @@ pub fn start<W: Real>(
     let pool = CryptoPool::new(config.crypto.threads as usize, cost, work, waker.clone())?;
     let mut platform = RealPlatform::new(transport, journal, pool, epoch.n);
     let shapes = shaped(config, &mut platform, me, epoch.n)?;
+    spend_keys(config)?;
     let replica = Replica::new(
         replica_config(config, &setup),
         consensus::rules_for(committee.rule),
@@ -97,6 +98,23 @@ pub fn start<W: Real>(
         waker,
         setup,
     })
+}
+
+/// A replica of `memory` durability forgets what it signed. A second life under the same keys would
+/// contradict the first and convict it, so a mark beside the key file allows only one.
+fn spend_keys(config: &NodeConfig) -> Result<(), NodeError> {
+    let mark = config.keys.with_extension("spent");
+    if mark.exists() {
+        return Err(NodeError::Keys(format!(
+            "{}: these keys served a replica of `memory` durability, which forgot what it signed; a second \
+             life could contradict the first: make a new cluster with `reforge keygen`",
+            mark.display()
+        )));
+    }
+    if config.durability == Durability::Memory {
+        std::fs::write(&mark, b"").map_err(NodeError::io("write", &mark))?;
+    }
+    Ok(())
 }
 
 fn check_rule(config: &NodeConfig, committee: &Committee) -> Result<(), NodeError> {
