@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use types::codec::{CodecError, Reader, Wire, put_list};
-use types::{
-    BlockId, Car, Header, Height, Message, NewView, ReplicaId, SignerSet, Timeout, View, Vote,
-};
+use types::{Car, Header, Height, Message, NewView, ReplicaId, SignerSet, Timeout, View, Vote};
 
 use crate::chain_sync::ChainSync;
 use crate::checkpoints::Checkpoints;
@@ -197,10 +195,6 @@ impl Core {
 
     pub fn committed_height(&self) -> Height {
         self.tree.tip().height
-    }
-
-    pub fn committed_block(&self) -> BlockId {
-        self.tree.tip().id
     }
 
     pub fn horizon(&self) -> Height {

@@ -159,7 +159,7 @@ impl Core {
         let certified = self.safety.high_qc.view == header.view;
         match self.tree.insert(header.clone(), certified) {
             Ok(id) => self.header_known(now, id, out),
-            Err(Misfit::Known) => self.try_vote(now, &header, out),
+            Err(Misfit::Known) => self.try_vote(&header, out),
             Err(Misfit::Orphan) => {
                 if self.orphans.len() >= ORPHANS_MAX {
                     self.orphans.remove(0);
@@ -182,7 +182,7 @@ impl Core {
             return;
         };
         self.sync.arrived(id);
-        self.try_vote(now, &header, out);
+        self.try_vote(&header, out);
         self.adopt_orphans(now, out);
         self.try_propose(now, out);
     }
@@ -218,7 +218,7 @@ impl Core {
         matches!(inserted, Ok(_) | Err(Misfit::Known))
     }
 
-    fn try_vote(&mut self, now: Nanos, header: &Arc<Header>, out: &mut Vec<Effect>) {
+    fn try_vote(&mut self, header: &Arc<Header>, out: &mut Vec<Effect>) {
         let id = header.id();
         let in_turn = header.view == self.view() && self.leader(header.view) == header.proposer;
         if self.halted || !in_turn || self.tree.get(id).is_none() {
@@ -250,7 +250,7 @@ impl Core {
             }
             return;
         }
-        self.vote(now, header, parent.as_deref(), id, out);
+        self.vote(header, parent.as_deref(), id, out);
     }
 
     /// A voter that holds a car with its prefix needs no certificate for it; see docs/protocol.md.
@@ -261,7 +261,6 @@ impl Core {
 
     fn vote(
         &mut self,
-        now: Nanos,
         header: &Arc<Header>,
         parent: Option<&Header>,
         id: BlockId,
@@ -282,7 +281,6 @@ impl Core {
             block: id,
             to,
         });
-        let _ = now;
     }
 
     /// The own vote, signed: it goes along with timeouts.
@@ -311,7 +309,7 @@ impl Core {
             if spoiled {
                 self.stats.proposals_refused += 1;
             } else if header.cut.iter().all(covered) {
-                self.vote_after_check(now, header, out);
+                self.vote_after_check(header, out);
             } else {
                 self.waiting_cut = Some(header);
             }
@@ -323,7 +321,7 @@ impl Core {
         self.try_propose(now, out);
     }
 
-    fn vote_after_check(&mut self, now: Nanos, header: Header, out: &mut Vec<Effect>) {
+    fn vote_after_check(&mut self, header: Header, out: &mut Vec<Effect>) {
         let header = Arc::new(header);
         let id = header.id();
         let allowed = header.view == self.view()
@@ -331,7 +329,7 @@ impl Core {
             && self.rules.lock_allows(&self.safety, &header);
         if allowed && self.tree.get(id).is_some() {
             let parent = self.tree.get(header.parent()).map(|b| b.header.clone());
-            self.vote(now, &header, parent.as_deref(), id, out);
+            self.vote(&header, parent.as_deref(), id, out);
         }
     }
 

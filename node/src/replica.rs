@@ -277,11 +277,6 @@ impl<P: Platform> Replica<P> {
         &mut self.platform
     }
 
-    /// Gives the platform back, for the next life of a simulated replica.
-    pub fn into_platform(self) -> P {
-        self.platform
-    }
-
     pub fn core(&self) -> &Core {
         &self.core
     }
