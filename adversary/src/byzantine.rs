@@ -124,8 +124,8 @@ impl<P: Platform + RawLink> Platform for Byzantine<P> {
     fn journal_bytes(&self) -> u64 {
         self.inner.journal_bytes()
     }
-    fn submit(&mut self, tag: u64, job: Job) {
-        self.inner.submit(tag, job);
+    fn submit(&mut self, tag: u64, epoch: &Epoch, job: Job) {
+        self.inner.submit(tag, epoch, job);
     }
 }
 
@@ -301,6 +301,7 @@ impl Evil {
             epoch: self.epoch.id,
             view,
             block,
+            excluded: SignerSet::EMPTY,
             votes,
         }
     }

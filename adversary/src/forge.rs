@@ -11,6 +11,6 @@ pub trait Forge: Signer {
 
 impl<S: VoteScheme> Forge for Engine<S> {
     fn vote(&self, epoch: &Epoch, view: View, block: BlockId) -> Vote {
-        self.sign_vote(epoch, view, block)
+        self.sign_vote(epoch, view, block, types::SignerSet::EMPTY)
     }
 }

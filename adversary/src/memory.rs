@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use types::{
-    BatchRef, BlockId, Epoch, Header, Message, Qc, ReplicaId, Tc, Timeout, TimeoutClaim, View, Wire,
+    BatchRef, BlockId, Epoch, Header, Message, Qc, ReplicaId, SignerSet, Tc, Timeout, TimeoutClaim,
+    View, Wire,
 };
 
 const VIEWS_MAX: usize = 64;
@@ -115,6 +116,7 @@ impl Memory {
         Some(Tc {
             epoch: epoch.id,
             view,
+            excluded: SignerSet::EMPTY,
             claims: found.iter().map(claim).collect(),
         })
     }

@@ -6,7 +6,7 @@ use node::platform::{ClientId, Platform};
 use node::{Real, RealPlatform};
 use storage::{Record, SyncToken};
 use types::client::Response;
-use types::{Message, ReplicaId, SignerSet};
+use types::{Epoch, Message, ReplicaId, SignerSet};
 
 use crate::acts::Act;
 
@@ -85,8 +85,8 @@ impl<P: Platform> Platform for ToTwo<P> {
     fn journal_bytes(&self) -> u64 {
         self.inner.journal_bytes()
     }
-    fn submit(&mut self, tag: u64, job: Job) {
-        self.inner.submit(tag, job);
+    fn submit(&mut self, tag: u64, epoch: &Epoch, job: Job) {
+        self.inner.submit(tag, epoch, job);
     }
 }
 

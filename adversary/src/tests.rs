@@ -38,7 +38,7 @@ impl Platform for Wire4 {
     fn journal_bytes(&self) -> u64 {
         0
     }
-    fn submit(&mut self, _: u64, _: Job) {}
+    fn submit(&mut self, _: u64, _: &Epoch, _: Job) {}
 }
 
 impl RawLink for Wire4 {

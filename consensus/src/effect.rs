@@ -34,6 +34,7 @@ pub enum Check {
     Votes {
         view: View,
         block: BlockId,
+        excluded: SignerSet,
         shares: Vec<(ReplicaId, Bytes)>,
     },
     Acks {
@@ -67,6 +68,7 @@ pub enum Effect {
     SignVote {
         view: View,
         block: BlockId,
+        excluded: SignerSet,
         to: Dest,
     },
     /// Sign, give back through `Core::own_proposal`, send to all others (durable).

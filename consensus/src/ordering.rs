@@ -279,6 +279,7 @@ impl Core {
         out.push(Effect::SignVote {
             view: header.view,
             block: id,
+            excluded: header.excluded_set(),
             to,
         });
     }
@@ -349,12 +350,12 @@ impl Core {
             let mine = self.leader(view.next()) == me
                 || (self.leader(view.next().next()) == me
                     && (self.pacemaker.anybody_gave_up(view.next()) || self.view() > view.next()));
-            if mine && let Some((block, shares)) = self.votes.take_quorum(&self.config.epoch, view)
-            {
+            if mine && let Some(quorum) = self.votes.take_quorum(&self.config.epoch, view) {
                 out.push(Effect::Check(Check::Votes {
                     view,
-                    block,
-                    shares,
+                    block: quorum.block,
+                    excluded: quorum.excluded,
+                    shares: quorum.shares,
                 }));
             }
         }

@@ -1,6 +1,6 @@
 //! When to give up on a view, and when others have.
 
-use types::{Epoch, ReplicaId, Tc, Timeout, TimeoutClaim, View};
+use types::{Epoch, ReplicaId, SignerSet, Tc, Timeout, TimeoutClaim, View};
 
 use crate::effect::{Nanos, Timing};
 use crate::safety::Safety;
@@ -135,6 +135,7 @@ impl Pacemaker {
         let tc = Tc {
             epoch: epoch.id,
             view,
+            excluded: SignerSet::EMPTY,
             claims,
         };
         epoch.is_quorum(tc.signers()).then_some(tc)

@@ -15,10 +15,21 @@ struct Pile {
     checking: bool,
 }
 
+/// What votes are added up for: view, block, and the `B` that they state beside it.
+type Key = (View, BlockId, SignerSet);
+
+/// A quorum's shares for one block.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Quorum {
+    pub block: BlockId,
+    pub excluded: SignerSet,
+    pub shares: Vec<(ReplicaId, Bytes)>,
+}
+
 /// Shares by view and block.
 #[derive(Debug, Default)]
 pub struct Votes {
-    piles: BTreeMap<(View, BlockId), Pile>,
+    piles: BTreeMap<Key, Pile>,
     /// Who voted in a view already: one share per replica and view bounds the memory.
     voted: HashMap<View, SignerSet>,
     /// Replicas seen to vote twice in one view, or whose share was bad.
@@ -37,61 +48,60 @@ impl Votes {
         if self.offenders.contains(vote.voter) {
             return false;
         }
+        let Some(seats) = counted(epoch, vote.excluded) else {
+            return false;
+        };
+        if !seats.contains(vote.voter) {
+            return false;
+        }
+        let key = (vote.view, vote.block, vote.excluded);
         let voted = self.voted.entry(vote.view).or_default();
         if !voted.insert(vote.voter) {
-            let known = self.piles.get(&(vote.view, vote.block));
+            let known = self.piles.get(&key);
             if known.is_none_or(|pile| !pile.shares.contains_key(&vote.voter)) {
                 self.offenders.insert(vote.voter);
             }
             return false;
         }
-        let pile = self.piles.entry((vote.view, vote.block)).or_default();
+        let pile = self.piles.entry(key).or_default();
         pile.shares.insert(vote.voter, vote.share);
         true
     }
 
     /// Views above `than` in which a quorum said the same and no check is under way, ascending.
     pub fn views_with_quorum(&self, epoch: &Epoch, than: View) -> Vec<View> {
-        let quorum = epoch.quorum();
-        let piles = self.piles.range((than.next(), BlockId::ZERO)..);
+        let piles = self.piles.range(first(than.next())..);
         piles
-            .filter(|(_, pile)| !pile.checking && pile.shares.len() >= quorum)
-            .map(|((view, _), _)| *view)
+            .filter(|(key, pile)| is_ripe(epoch, key, pile))
+            .map(|((view, ..), _)| *view)
             .collect()
     }
 
     /// The shares to check for `view`, once per new quorum.
-    pub fn take_quorum(
-        &mut self,
-        epoch: &Epoch,
-        view: View,
-    ) -> Option<(BlockId, Vec<(ReplicaId, Bytes)>)> {
-        let range = (view, BlockId::ZERO)..(view.next(), BlockId::ZERO);
-        let (key, pile) = self
-            .piles
-            .range_mut(range)
-            .find(|(_, pile)| !pile.checking && pile.shares.len() >= epoch.quorum())?;
+    pub fn take_quorum(&mut self, epoch: &Epoch, view: View) -> Option<Quorum> {
+        let mut piles = self.piles.range_mut(first(view)..first(view.next()));
+        let (key, pile) = piles.find(|(key, pile)| is_ripe(epoch, key, pile))?;
         pile.checking = true;
-        Some((
-            key.1,
-            pile.shares
-                .iter()
-                .map(|(id, share)| (*id, share.clone()))
-                .collect(),
-        ))
+        let shares = pile.shares.iter();
+        Some(Quorum {
+            block: key.1,
+            excluded: key.2,
+            shares: shares.map(|(id, share)| (*id, share.clone())).collect(),
+        })
     }
 
     /// Whether a check of shares newer than `view` is under way.
     pub fn checking_above(&self, view: View) -> bool {
         self.piles
-            .range((view.next(), BlockId::ZERO)..)
+            .range(first(view.next())..)
             .any(|(_, pile)| pile.checking)
     }
 
     /// The check of a pile failed: drops the bad shares, so that more may come. The bad voters'
     /// places stay taken.
     pub fn failed(&mut self, view: View, block: BlockId, bad: &[ReplicaId]) {
-        if let Some(pile) = self.piles.get_mut(&(view, block)) {
+        let mut piles = self.piles.range_mut(first(view)..first(view.next()));
+        if let Some((_, pile)) = piles.find(|(key, pile)| key.1 == block && pile.checking) {
             pile.checking = false;
             for id in bad {
                 pile.shares.remove(id);
@@ -102,7 +112,23 @@ impl Votes {
 
     /// Forgets views up to `view`.
     pub fn prune(&mut self, view: View) {
-        self.piles = self.piles.split_off(&(view.next(), BlockId::ZERO));
+        self.piles = self.piles.split_off(&first(view.next()));
         self.voted.retain(|v, _| *v > view);
     }
+}
+
+/// The lowest key of a view.
+fn first(view: View) -> Key {
+    (view, BlockId::ZERO, SignerSet::EMPTY)
+}
+
+/// Whose votes count where `excluded` is declared; none if it may not be.
+fn counted(epoch: &Epoch, excluded: SignerSet) -> Option<SignerSet> {
+    epoch.quorum_without(excluded)?;
+    Some(epoch.members.difference(excluded))
+}
+
+fn is_ripe(epoch: &Epoch, key: &Key, pile: &Pile) -> bool {
+    let enough = epoch.quorum_without(key.2);
+    !pile.checking && enough.is_some_and(|quorum| pile.shares.len() >= quorum)
 }

@@ -63,6 +63,7 @@ fn timeout_certificates(c: &mut Criterion) {
             Tc {
                 epoch: world.epoch.id,
                 view: View(view),
+                excluded: types::SignerSet::EMPTY,
                 claims: world.engines[..world.epoch.quorum()]
                     .iter()
                     .map(claim)

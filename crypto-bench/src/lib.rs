@@ -59,7 +59,7 @@ impl<S: VoteScheme> World<S> {
     }
 
     pub fn statement(&self, i: u64) -> Vec<u8> {
-        statement::vote(&self.epoch, View(i), block(i))
+        statement::vote(&self.epoch, View(i), block(i), types::SignerSet::EMPTY)
     }
 
     /// A quorum's shares for statement `i`; those of the first `bad` seats are of another one.

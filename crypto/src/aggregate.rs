@@ -40,16 +40,19 @@ impl<S: VoteScheme> Engine<S> {
         epoch: &Epoch,
         view: View,
         block: BlockId,
+        excluded: SignerSet,
         shares: Vec<(ReplicaId, Bytes)>,
     ) -> Done {
-        let (shares, strangers) = sort_out(self.seats(epoch), shares);
-        let sum = S::aggregate(&self.ring, &statement::vote(epoch, view, block), &shares);
+        let (shares, strangers) = sort_out(self.seats(epoch).difference(excluded), shares);
+        let statement = statement::vote(epoch, view, block, excluded);
+        let sum = S::aggregate(&self.ring, &statement, &shares);
         let good = sum.multisig.signers;
-        let qc = epoch.is_quorum(good).then(|| {
+        let qc = epoch.is_quorum_without(good, excluded).then(|| {
             let qc = Qc {
                 epoch: epoch.id,
                 view,
                 block,
+                excluded,
                 votes: sum.multisig,
             };
             self.seen.insert(qc_key(&qc));

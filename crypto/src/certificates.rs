@@ -79,7 +79,7 @@ impl<S: VoteScheme> Engine<S> {
         for &qc in qcs.iter().filter(|qc| !qc.is_root(epoch)) {
             same_epoch(epoch, qc.epoch, what)?;
             ensure(qc.view >= View(1), what, "of view 0, and not the root's")?;
-            is_quorum(epoch, qc.votes.signers, what)?;
+            is_quorum(epoch, qc.votes.signers, qc.excluded, what)?;
             let key = qc_key(qc);
             if !self.seen.contains(&key) {
                 unseen.push((key, qc));
@@ -96,7 +96,7 @@ impl<S: VoteScheme> Engine<S> {
         let claims: Vec<Claim<'_>> = qcs
             .iter()
             .map(|(_, qc)| Claim {
-                statement: statement::vote(epoch, qc.view, qc.block),
+                statement: statement::vote(epoch, qc.view, qc.block, qc.excluded),
                 multisig: &qc.votes,
             })
             .collect();
@@ -150,7 +150,7 @@ impl<S: VoteScheme> Engine<S> {
     ) -> Result<(), Reject> {
         let what = "checkpoint certificate";
         same_epoch(epoch, cert.epoch, what)?;
-        is_quorum(epoch, cert.signatures.signers, what)?;
+        is_quorum(epoch, cert.signatures.signers, SignerSet::EMPTY, what)?;
         let key = seen_key("reforge seen checkpoint v1", cert);
         if self.seen.contains(&key) {
             return Ok(());
@@ -183,13 +183,18 @@ fn car_cert_key(cert: &CarCert) -> Digest {
     seen_key("reforge seen car certificate v1", cert)
 }
 
-fn is_quorum(epoch: &Epoch, signers: SignerSet, what: &'static str) -> Result<(), Reject> {
-    match epoch.is_quorum(signers) {
+fn is_quorum(
+    epoch: &Epoch,
+    signers: SignerSet,
+    excluded: SignerSet,
+    what: &'static str,
+) -> Result<(), Reject> {
+    match epoch.is_quorum_without(signers, excluded) {
         true => Ok(()),
         false => Err(Reject::NoQuorum {
             what,
             found: signers.len(),
-            needed: epoch.quorum(),
+            needed: epoch.quorum_without(excluded).unwrap_or(usize::MAX),
         }),
     }
 }
@@ -210,7 +215,7 @@ pub(crate) fn check_tc_shape(epoch: &Epoch, tc: &Tc) -> Result<(), Reject> {
         what,
         "claims a certificate of a later view than its own",
     )?;
-    is_quorum(epoch, tc.signers(), what)
+    is_quorum(epoch, tc.signers(), tc.excluded, what)
 }
 
 pub(crate) fn check_car_cert_shape(epoch: &Epoch, cert: &CarCert) -> Result<(), Reject> {
@@ -221,7 +226,7 @@ pub(crate) fn check_car_cert_shape(epoch: &Epoch, cert: &CarCert) -> Result<(), 
         what,
         "of no lane of the epoch",
     )?;
-    is_quorum(epoch, cert.acks.signers, what)
+    is_quorum(epoch, cert.acks.signers, SignerSet::EMPTY, what)
 }
 
 #[cfg(test)]

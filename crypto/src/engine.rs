@@ -4,8 +4,8 @@ use std::fmt;
 
 use types::message::CheckpointShare;
 use types::{
-    Ack, BlockId, Car, CarId, Committee, Digest, Epoch, Header, Height, Proposal, Qc, ReplicaId,
-    SignerSet, Timeout, View, Vote, limits, statement,
+    Ack, BlockId, Car, CarId, CommitProof, Committee, Digest, Epoch, ForkReport, Header, Height,
+    Proposal, Qc, ReplicaId, SignerSet, Timeout, View, Vote, limits, statement,
 };
 
 use crate::cache::Seen;
@@ -77,14 +77,21 @@ impl<S: VoteScheme> Engine<S> {
     // Signing. All of it panics in an engine without secrets: to ask a verifier for a signature is a
     // programmer's error.
 
-    pub fn sign_vote(&self, epoch: &Epoch, view: View, block: BlockId) -> Vote {
+    pub fn sign_vote(
+        &self,
+        epoch: &Epoch,
+        view: View,
+        block: BlockId,
+        excluded: SignerSet,
+    ) -> Vote {
         let me = self.signer();
         Vote {
             epoch: epoch.id,
             view,
             block,
+            excluded,
             voter: me.replica,
-            share: S::sign(&me.vote, &statement::vote(epoch, view, block)),
+            share: S::sign(&me.vote, &statement::vote(epoch, view, block, excluded)),
         }
     }
 
@@ -146,6 +153,24 @@ impl<S: VoteScheme> Engine<S> {
             state,
             replica: self.signer().replica,
             signature: self.sign_identity(&statement::checkpoint(epoch, height, block, state)),
+        }
+    }
+
+    /// `epoch` is the recovery epoch.
+    pub fn sign_report(
+        &self,
+        epoch: &Epoch,
+        height: Height,
+        tip: BlockId,
+        proof: Option<CommitProof>,
+    ) -> ForkReport {
+        ForkReport {
+            epoch: epoch.id,
+            replica: self.signer().replica,
+            height,
+            tip,
+            proof,
+            signature: self.sign_identity(&statement::report(epoch, height, tip)),
         }
     }
 

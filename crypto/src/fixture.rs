@@ -103,7 +103,7 @@ impl<S: VoteScheme> World<S> {
     pub fn shares(&self, view: u64, block: BlockId) -> Vec<(ReplicaId, Bytes)> {
         self.engines
             .iter()
-            .map(|engine| engine.sign_vote(&self.epoch, View(view), block))
+            .map(|engine| engine.sign_vote(&self.epoch, View(view), block, types::SignerSet::EMPTY))
             .map(|vote| (vote.voter, vote.share))
             .collect()
     }
@@ -115,6 +115,7 @@ impl<S: VoteScheme> World<S> {
         let job = Job::AggregateVotes {
             view: View(view),
             block,
+            excluded: types::SignerSet::EMPTY,
             shares,
         };
         match self.engines[0].run(&self.epoch, job) {
@@ -139,6 +140,7 @@ impl<S: VoteScheme> World<S> {
         Tc {
             epoch: self.epoch.id,
             view: View(view),
+            excluded: types::SignerSet::EMPTY,
             claims: (0..self.epoch.quorum()).map(claim).collect(),
         }
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use types::message::{ChainResponse, CheckpointShare, NewView};
 use types::{
     BatchDigest, BlockId, Car, CarCert, CarId, CheckpointCert, Digest, Epoch, Height, Proposal, Qc,
-    ReplicaId, Timeout, Verified, View, Vote,
+    ReplicaId, SignerSet, Timeout, Verified, View, Vote,
 };
 
 use crate::engine::Engine;
@@ -34,6 +34,7 @@ pub enum Job {
     AggregateVotes {
         view: View,
         block: BlockId,
+        excluded: SignerSet,
         shares: Vec<(ReplicaId, Bytes)>,
     },
     /// Acknowledgements of one car.
@@ -53,12 +54,10 @@ pub enum Job {
     SignVote {
         view: View,
         block: BlockId,
+        excluded: SignerSet,
     },
     /// Every group of a batch of `signed` clients; `digest` is only handed through.
-    Groups {
-        digest: BatchDigest,
-        batch: Bytes,
-    },
+    Groups { digest: BatchDigest, batch: Bytes },
 }
 
 /// The answer to a [`Job`] of the same name.
@@ -131,8 +130,9 @@ impl<S: VoteScheme> Engine<S> {
             Job::AggregateVotes {
                 view,
                 block,
+                excluded,
                 shares,
-            } => self.aggregate_votes(epoch, view, block, shares),
+            } => self.aggregate_votes(epoch, view, block, excluded, shares),
             Job::AggregateAcks {
                 lane,
                 index,
@@ -145,7 +145,11 @@ impl<S: VoteScheme> Engine<S> {
                 state,
                 shares,
             } => self.aggregate_checkpoint(epoch, height, block, state, shares),
-            Job::SignVote { view, block } => Done::VoteSigned(self.sign_vote(epoch, view, block)),
+            Job::SignVote {
+                view,
+                block,
+                excluded,
+            } => Done::VoteSigned(self.sign_vote(epoch, view, block, excluded)),
             Job::Groups { digest, batch } => Done::Groups {
                 digest,
                 ok: crate::client::check_groups(epoch, &batch),

@@ -22,6 +22,12 @@ const FILE_LEN_MAX: u64 = 1 << 20;
 struct CommitteeFile {
     scheme: String,
     rule: String,
+    /// `F`; the largest that recovery can reckon with if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    envelope: Option<usize>,
+    /// How many of the last members are standbys; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    standbys: Option<usize>,
     members: Vec<MemberEntry>,
 }
 
@@ -122,11 +128,31 @@ pub fn load_committee(path: &Path) -> Result<Committee, KeyFileError> {
         .into_iter()
         .enumerate()
         .map(|(seat, entry)| entry.into_member(path, seat))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    let seats = members.len();
+    let standbys = file.standbys.unwrap_or(0);
+    let active = seats.saturating_sub(standbys);
+    let envelope = file
+        .envelope
+        .unwrap_or_else(|| types::committee::envelope(active));
+    let bad = |field, found: usize, expected| KeyFileError::Value {
+        path: path.into(),
+        field,
+        found: found.to_string(),
+        expected,
+    };
+    if active == 0 {
+        return Err(bad("standbys", standbys, "fewer than there are members"));
+    }
+    if envelope >= types::committee::quorum(active) {
+        return Err(bad("envelope", envelope, "less than the quorum"));
+    }
     Ok(Committee {
         members,
         scheme,
         rule,
+        envelope,
+        standbys,
     })
 }
 
@@ -163,6 +189,8 @@ impl From<&Committee> for CommitteeFile {
         CommitteeFile {
             scheme: committee.scheme.name().into(),
             rule: committee.rule.name().into(),
+            envelope: Some(committee.envelope),
+            standbys: (committee.standbys > 0).then_some(committee.standbys),
             members: committee.members.iter().map(entry).collect(),
         }
     }

@@ -137,6 +137,8 @@ pub fn committee_of<S: VoteScheme>(
         members: secrets.iter().zip(addresses).map(member).collect(),
         scheme: S::NAME,
         rule,
+        envelope: types::committee::envelope(secrets.len()),
+        standbys: 0,
     })
 }
 

@@ -191,7 +191,7 @@ impl<S: VoteScheme> Engine<S> {
         let what = "vote";
         same_epoch(epoch, vote.epoch, what)?;
         self.is_member(epoch, what, vote.voter)?;
-        let statement = statement::vote(epoch, vote.view, vote.block);
+        let statement = statement::vote(epoch, vote.view, vote.block, vote.excluded);
         match S::verify_share(&self.ring, vote.voter, &statement, &vote.share) {
             true => Ok(Verified::attest(vote)),
             false => Err(Reject::Signature { what }),

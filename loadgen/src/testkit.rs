@@ -23,6 +23,8 @@ pub fn committee() -> Committee {
         client_addr: format!("127.0.0.1:{}", 100 + u16::from(i)),
     };
     Committee {
+        envelope: 2,
+        standbys: 0,
         members: (1..=4).map(member).collect(),
         scheme: SchemeName::Ed25519,
         rule: RULE,
@@ -75,6 +77,7 @@ impl Chain {
             epoch: self.epoch.id,
             view: core.view,
             block: core.id(),
+            excluded: SignerSet::EMPTY,
             votes: Multisig {
                 signers: SignerSet::all(3),
                 bytes: Bytes::from_static(signature.as_bytes()),

@@ -16,12 +16,13 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use crossbeam::queue::SegQueue;
 use crypto::{Done, Job};
 use transport::Waker;
+use types::Epoch;
 
 use crate::NodeError;
 pub use cost::CostModel;
 
-/// Does one job: the engine with its epoch.
-pub type Work = Arc<dyn Fn(Job) -> Done + Send + Sync>;
+/// Does one job of one epoch.
+pub type Work = Arc<dyn Fn(&Epoch, Job) -> Done + Send + Sync>;
 
 /// Jobs of consensus that may wait. A view has a handful per replica.
 const URGENT_JOBS_MAX: usize = 1024;
@@ -62,6 +63,7 @@ pub struct PoolStats {
 
 struct Task {
     tag: u64,
+    epoch: Epoch,
     job: Job,
 }
 
@@ -123,19 +125,19 @@ impl CryptoPool {
     }
 
     /// Does the job or hands it off; the answer comes out of [`CryptoPool::take`].
-    pub fn submit(&mut self, tag: u64, job: Job) {
+    pub fn submit(&mut self, tag: u64, epoch: Epoch, job: Job) {
         let estimate = self.cost.of(&job);
         self.stats.checks += cost::checks(&job);
         if self.threads.is_empty() || (estimate.us < INLINE_COST_US && !estimate.bulk) {
             self.stats.inline += 1;
-            return self.run_inline(Task { tag, job });
+            return self.run_inline(Task { tag, epoch, job });
         }
         let queue = if estimate.bulk {
             &self.bulk
         } else {
             &self.urgent
         };
-        match queue.try_send(Task { tag, job }) {
+        match queue.try_send(Task { tag, epoch, job }) {
             Ok(()) => self.stats.handed_off += 1,
             Err(refused) => {
                 self.stats.overflowed += 1;
@@ -176,7 +178,7 @@ impl CryptoPool {
     }
 
     fn run_inline(&mut self, task: Task) {
-        let done = (self.work)(task.job);
+        let done = (self.work)(&task.epoch, task.job);
         self.inline.push_back((task.tag, done));
     }
 }
@@ -213,7 +215,7 @@ impl Helper {
         let _alarm = Alarm(&self.shared);
         while let Some(task) = self.next() {
             let start_ns = measure::monotonic_ns();
-            let done = (self.work)(task.job);
+            let done = (self.work)(&task.epoch, task.job);
             let busy_ns = measure::monotonic_ns() - start_ns;
             self.shared.busy_ns.fetch_add(busy_ns, Relaxed);
             self.shared.done.push((task.tag, done));

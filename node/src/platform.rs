@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crypto::{Done, Job};
 use storage::{Record, SyncToken};
 use types::client::Response;
-use types::{Message, ReplicaId, SignerSet};
+use types::{Epoch, Message, ReplicaId, SignerSet};
 
 /// Name of a client connection, never used twice by one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,6 +58,7 @@ pub trait Platform {
     fn rotate(&mut self, base: Vec<Record>);
     /// Bytes that the journal holds, for deciding when to rotate.
     fn journal_bytes(&self) -> u64;
-    /// Hands a check or a signature to the crypto threads; answered by [`NodeEvent::Done`] with `tag`.
-    fn submit(&mut self, tag: u64, job: Job);
+    /// Hands a check or a signature of `epoch` to the crypto threads; answered by [`NodeEvent::Done`]
+    /// with `tag`.
+    fn submit(&mut self, tag: u64, epoch: &Epoch, job: Job);
 }

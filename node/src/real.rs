@@ -9,7 +9,7 @@ use storage::{Journal, Record, SyncToken};
 use transport::{Body, Class, ConnId, DownReason, Event, Frame, HEAD_LEN_MAX, Peer, SendError};
 use transport::{Shape, Transport};
 use types::client::{Receipts, Response, SessionEntries};
-use types::{Message, ReplicaId, SignerSet, Wire};
+use types::{Epoch, Message, ReplicaId, SignerSet, Wire};
 
 use crate::crypto_pool::{CryptoPool, PoolStats};
 use crate::platform::{ClientId, NodeEvent, Platform};
@@ -273,8 +273,8 @@ impl Platform for RealPlatform {
         self.journal.usage().live_bytes + self.journal.staged_bytes()
     }
 
-    fn submit(&mut self, tag: u64, job: Job) {
-        self.pool.submit(tag, job);
+    fn submit(&mut self, tag: u64, epoch: &Epoch, job: Job) {
+        self.pool.submit(tag, *epoch, job);
     }
 }
 

@@ -325,7 +325,7 @@ impl<P: Platform> Replica<P> {
         let tag = self.next_tag;
         self.next_tag += 1;
         self.pending.insert(tag, pending);
-        self.platform.submit(tag, job);
+        self.platform.submit(tag, &self.config.epoch, job);
     }
 
     fn release(&mut self, token: SyncToken) {

@@ -245,9 +245,9 @@ fn engine_of<S: VoteScheme + 'static>(
     let engine = Engine::<S>::new(committee, Some((me, secrets)))
         .map_err(|error| NodeError::Keys(error.to_string()))?;
     let engine = Arc::new(engine);
-    let epoch = committee.genesis();
     let helper = engine.clone();
-    Ok((engine, Arc::new(move |job| helper.run(&epoch, job))))
+    let work: Work = Arc::new(move |epoch, job| helper.run(epoch, job));
+    Ok((engine, work))
 }
 
 fn shaped(

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crypto::Job;
 use node::platform::ClientId;
 use storage::SyncToken;
+use types::Epoch;
 use types::client::Response;
 
 use crate::plan::Fault;
@@ -36,6 +37,7 @@ pub enum Event {
         at: Seat,
         life: u32,
         tag: u64,
+        epoch: Epoch,
         job: Box<Job>,
     },
     Synced {

@@ -6,7 +6,7 @@ use crypto::Job;
 use node::platform::{ClientId, Platform};
 use storage::{FaultyJournal, Journal, Record, SyncToken};
 use types::client::Response;
-use types::{Message, ReplicaId, SignerSet, Wire};
+use types::{Epoch, Message, ReplicaId, SignerSet, Wire};
 
 use adversary::RawLink;
 
@@ -25,7 +25,7 @@ pub struct SimPlatform {
     pub journal: FaultyJournal,
     pub sent: Vec<Sent>,
     pub replies: Vec<(ClientId, Response)>,
-    pub jobs: Vec<(u64, Job)>,
+    pub jobs: Vec<(u64, Epoch, Job)>,
     pub syncs: Vec<SyncToken>,
     last_sync: SyncToken,
 }
@@ -81,8 +81,8 @@ impl Platform for SimPlatform {
         self.journal.usage().live_bytes + self.journal.staged_bytes()
     }
 
-    fn submit(&mut self, tag: u64, job: Job) {
-        self.jobs.push((tag, job));
+    fn submit(&mut self, tag: u64, epoch: &Epoch, job: Job) {
+        self.jobs.push((tag, *epoch, job));
     }
 }
 

@@ -36,12 +36,16 @@ pub struct Qc {
     pub epoch: EpochId,
     pub view: View,
     pub block: BlockId,
+    /// `B` of the block, which every vote states beside it: whose votes do not count, and so how
+    /// many are enough. Nobody in an ordinary epoch.
+    pub excluded: SignerSet,
     pub votes: Multisig,
 }
 wire_struct!(Qc {
     epoch,
     view,
     block,
+    excluded,
     votes
 });
 
@@ -52,6 +56,7 @@ impl Qc {
             epoch: epoch.id,
             view: View(0),
             block: epoch.root(),
+            excluded: SignerSet::EMPTY,
             votes: Multisig::default(),
         }
     }
@@ -81,6 +86,9 @@ wire_struct!(TimeoutClaim {
 pub struct Tc {
     pub epoch: EpochId,
     pub view: View,
+    /// `B` that whoever put this together declares: no claim depends on it, so that timeouts carry
+    /// over when `B` grows. Nobody in an ordinary epoch.
+    pub excluded: SignerSet,
     /// Ascending by replica, each once.
     pub claims: Vec<TimeoutClaim>,
 }
@@ -104,12 +112,14 @@ impl Wire for Tc {
     fn put(&self, out: &mut Vec<u8>) {
         self.epoch.put(out);
         self.view.put(out);
+        self.excluded.put(out);
         put_list(out, &self.claims);
     }
     fn take(reader: &mut Reader) -> Result<Self, CodecError> {
         let tc = Tc {
             epoch: Wire::take(reader)?,
             view: Wire::take(reader)?,
+            excluded: Wire::take(reader)?,
             claims: reader.list::<TimeoutClaim>("timeout claims", REPLICAS_MAX)?,
         };
         let ascending = tc

@@ -8,6 +8,7 @@ use crate::committee::Mode;
 use crate::ids::{BlockId, ClusterId, EpochId, Height, ReplicaId};
 use crate::limits::{CLIENT_FRAME_LEN_MAX, GROUP_TXS_MAX, RECEIPTS_MAX, TX_LEN_MAX};
 use crate::proof::CommitProof;
+use crate::recovery::{Conflict, EpochChange};
 use crate::wire_struct;
 
 /// From a client.
@@ -21,6 +22,11 @@ pub enum Request {
         query: Bytes,
     },
     Status,
+    /// Two receipts with conflicting commit proofs: the client's part in finding a split.
+    Conflict {
+        id: u64,
+        conflict: Box<Conflict>,
+    },
 }
 
 impl Wire for Request {
@@ -36,6 +42,11 @@ impl Wire for Request {
                 put_bytes(out, query);
             }
             Request::Status => out.push(2),
+            Request::Conflict { id, conflict } => {
+                out.push(3);
+                id.put(out);
+                conflict.put(out);
+            }
         }
     }
     fn take(reader: &mut Reader) -> Result<Self, CodecError> {
@@ -51,11 +62,26 @@ impl Wire for Request {
                 query: reader.byte_string("query", TX_LEN_MAX)?,
             }),
             2 => Ok(Request::Status),
+            3 => Ok(Request::Conflict {
+                id: Wire::take(reader)?,
+                conflict: Box::new(Wire::take(reader)?),
+            }),
             found => Err(CodecError::BadTag {
                 what: "request",
                 found,
             }),
         }
+    }
+}
+
+fn flag(reader: &mut Reader) -> Result<bool, CodecError> {
+    match u8::take(reader)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        found => Err(CodecError::BadTag {
+            what: "flag",
+            found,
+        }),
     }
 }
 
@@ -244,6 +270,25 @@ pub enum Response {
         executed: Height,
         epoch: EpochId,
     },
+    /// The mode changed: receipts given before it are marked "may move" until it is over.
+    Mode {
+        epoch: EpochId,
+        mode: Mode,
+    },
+    /// The epoch was split and goes on as another one: comes before anything said about that one.
+    EpochChange(Box<EpochChange>),
+    /// Receipts given in the epoch that was split stand elsewhere now, or have another outcome: the
+    /// entries say where and which. `epoch` is the working epoch.
+    Moved {
+        epoch: EpochId,
+        height: Height,
+        sessions: Vec<SessionEntries>,
+    },
+    /// Whether two receipts that a client handed in prove a conflict.
+    Judged {
+        id: u64,
+        conflict: bool,
+    },
 }
 
 impl Wire for Response {
@@ -301,6 +346,30 @@ impl Wire for Response {
                 executed.put(out);
                 epoch.put(out);
             }
+            Response::Mode { epoch, mode } => {
+                out.push(6);
+                epoch.put(out);
+                mode.put(out);
+            }
+            Response::EpochChange(change) => {
+                out.push(7);
+                change.put(out);
+            }
+            Response::Moved {
+                epoch,
+                height,
+                sessions,
+            } => {
+                out.push(8);
+                epoch.put(out);
+                height.put(out);
+                put_list(out, sessions);
+            }
+            Response::Judged { id, conflict } => {
+                out.push(9);
+                id.put(out);
+                out.push(u8::from(*conflict));
+            }
         }
     }
 
@@ -331,6 +400,20 @@ impl Wire for Response {
                 height: Wire::take(reader)?,
                 executed: Wire::take(reader)?,
                 epoch: Wire::take(reader)?,
+            },
+            6 => Response::Mode {
+                epoch: Wire::take(reader)?,
+                mode: Wire::take(reader)?,
+            },
+            7 => Response::EpochChange(Box::new(Wire::take(reader)?)),
+            8 => Response::Moved {
+                epoch: Wire::take(reader)?,
+                height: Wire::take(reader)?,
+                sessions: reader.list("moved sessions", RECEIPTS_MAX)?,
+            },
+            9 => Response::Judged {
+                id: Wire::take(reader)?,
+                conflict: flag(reader)?,
             },
             found => {
                 return Err(CodecError::BadTag {

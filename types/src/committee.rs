@@ -1,12 +1,12 @@
 //! Who may vote, and how many are enough.
 
 use crate::codec::{CodecError, Reader, Wire, put_bytes};
-use crate::ids::{BlockId, ClusterId, Digest, EpochId, ReplicaId};
+use crate::ids::{BlockId, ClusterId, Digest, EpochId, Height, ReplicaId};
 use crate::limits::REPLICAS_MAX;
 use crate::signers::SignerSet;
 
 /// Version of wire and signing formats, bound by every signature and by the cluster id.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 
 /// How a block becomes final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,12 +82,18 @@ pub struct Member {
     pub client_addr: String,
 }
 
-/// The members of a cluster, with the parameters which all of them must share.
+/// The seats of a cluster, with the parameters which all of them must share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committee {
+    /// Members of the first epoch, then the standbys.
     pub members: Vec<Member>,
     pub scheme: SchemeName,
     pub rule: CommitRule,
+    /// `F`: most replicas, Byzantine or crashed, that recovery reckons with; below the quorum.
+    pub envelope: usize,
+    /// How many of the last seats belong to standbys: no members of the first epoch, but ready to
+    /// take the seats of evicted ones.
+    pub standbys: usize,
 }
 
 /// `f = floor((n-1)/3)`: Byzantine replicas that a committee of `n` tolerates.
@@ -100,6 +106,22 @@ pub fn quorum(n: usize) -> usize {
     n - faults(n)
 }
 
+/// Fewest replicas that must lie for two certificates of one view to conflict: `2q - n`.
+pub fn split(n: usize) -> usize {
+    2 * quorum(n) - n
+}
+
+/// The largest `F` for which the smallest possible `B` (`2q - n` culprits) satisfies Eq. 1.
+pub fn envelope(n: usize) -> usize {
+    split(n) + (2 * faults(n)).saturating_sub(1) / 3
+}
+
+/// Eq. 1: of `n` replicas, with `convicted` of them out, the rest can agree although up to
+/// `envelope - convicted` of them are faulty too. `convicted > envelope` refutes the envelope.
+pub fn recoverable(n: usize, convicted: usize, envelope: usize) -> bool {
+    convicted <= envelope && n - convicted > 3 * (envelope - convicted)
+}
+
 impl Committee {
     pub fn n(&self) -> usize {
         self.members.len()
@@ -110,6 +132,8 @@ impl Committee {
         let mut bytes = vec![PROTOCOL_VERSION];
         put_bytes(&mut bytes, self.scheme.name().as_bytes());
         put_bytes(&mut bytes, self.rule.name().as_bytes());
+        (self.envelope as u64).put(&mut bytes);
+        (self.standbys as u64).put(&mut bytes);
         for member in &self.members {
             put_bytes(&mut bytes, &member.vote_key);
             member.identity_key.put(&mut bytes);
@@ -120,10 +144,12 @@ impl Committee {
 
     /// The first epoch of this cluster.
     pub fn genesis(&self) -> Epoch {
+        let active = self.n().saturating_sub(self.standbys);
         assert!(
-            (1..=REPLICAS_MAX).contains(&self.n()),
-            "committee of {}",
-            self.n()
+            self.n() <= REPLICAS_MAX && active >= 1,
+            "{} seats, {} of them standbys",
+            self.n(),
+            self.standbys
         );
         let cluster = self.cluster();
         let id = EpochId(Digest::of("reforge epoch genesis v1", &cluster.0.0));
@@ -131,9 +157,21 @@ impl Committee {
             cluster,
             id,
             n: self.n(),
-            members: SignerSet::all(self.n()),
+            members: SignerSet::all(active),
+            kind: EpochKind::Ordinary,
+            envelope: self.envelope,
+            root_height: Height(0),
         }
     }
+}
+
+/// What an epoch is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EpochKind {
+    /// Orders transactions.
+    Ordinary,
+    /// Agrees on how an epoch that was split goes on: every certificate declares whom it excludes.
+    Recovery,
 }
 
 /// What a signature or a certificate is checked against: one epoch of one cluster.
@@ -143,8 +181,13 @@ pub struct Epoch {
     pub id: EpochId,
     /// Number of seats, `1..=128`; replica indices are seat numbers.
     pub n: usize,
-    /// Seats which may sign.
+    /// Seats which may sign (in a recovery epoch: all of the epoch that it recovers).
     pub members: SignerSet,
+    pub kind: EpochKind,
+    /// `F` of this epoch; see [`Committee::envelope`].
+    pub envelope: usize,
+    /// Height of the epoch's root in the ledger.
+    pub root_height: Height,
 }
 
 impl Epoch {
@@ -156,17 +199,115 @@ impl Epoch {
         quorum(self.members.len())
     }
 
+    /// Fewest culprits that two conflicting commits convict.
+    pub fn split(&self) -> usize {
+        split(self.members.len())
+    }
+
+    pub fn is_recovery(&self) -> bool {
+        self.kind == EpochKind::Recovery
+    }
+
     /// The root of the epoch's chain: certified by definition, at view 0.
     pub fn root(&self) -> BlockId {
         BlockId(Digest::of("reforge root v1", &self.id.0.0))
     }
 
+    /// Enough signers of an ordinary certificate.
     pub fn is_quorum(&self, signers: SignerSet) -> bool {
-        signers.is_subset(self.members) && signers.len() >= self.quorum()
+        self.is_quorum_without(signers, SignerSet::EMPTY)
+    }
+
+    /// `q(n - |B|)` where the certificate may declare `B = excluded`: nobody in an ordinary epoch;
+    /// in a recovery epoch members that satisfy Eq. 1 and `|B| <= F`. (Without Eq. 1 here a timeout
+    /// certificate that declares nobody would fork two-chain at n = 7.)
+    pub fn quorum_without(&self, excluded: SignerSet) -> Option<usize> {
+        let n = self.members.len();
+        let fits = match self.kind {
+            EpochKind::Ordinary => excluded.is_empty(),
+            EpochKind::Recovery => {
+                excluded.is_subset(self.members) && recoverable(n, excluded.len(), self.envelope)
+            }
+        };
+        fits.then(|| quorum(n - excluded.len()))
+    }
+
+    /// Whether `signers` are enough of `N \ B` for a certificate that declares `B = excluded`.
+    pub fn is_quorum_without(&self, signers: SignerSet, excluded: SignerSet) -> bool {
+        let seats = self.members.difference(excluded);
+        self.quorum_without(excluded)
+            .is_some_and(|quorum| signers.is_subset(seats) && signers.len() >= quorum)
     }
 
     pub fn replicas(&self) -> impl Iterator<Item = ReplicaId> {
         self.members.iter()
+    }
+
+    /// The one recovery epoch of this epoch.
+    pub fn recovery(&self) -> Epoch {
+        Epoch {
+            id: EpochId(Digest::of("reforge epoch recovery v1", &self.id.0.0)),
+            kind: EpochKind::Recovery,
+            ..*self
+        }
+    }
+
+    /// The working epoch that a committed recovery value opens: without `excluded`, whose seats
+    /// `standbys` take. `self` is the recovery epoch.
+    pub fn resumed(
+        &self,
+        value: Digest,
+        excluded: SignerSet,
+        standbys: SignerSet,
+        root_height: Height,
+    ) -> Epoch {
+        self.child(
+            "reforge epoch resumed v1",
+            value,
+            excluded,
+            standbys,
+            root_height,
+        )
+    }
+
+    /// The epoch after a block of this one that evicts `excluded`.
+    pub fn evicted(
+        &self,
+        block: BlockId,
+        excluded: SignerSet,
+        standbys: SignerSet,
+        root_height: Height,
+    ) -> Epoch {
+        self.child(
+            "reforge epoch evicted v1",
+            block.0,
+            excluded,
+            standbys,
+            root_height,
+        )
+    }
+
+    fn child(
+        &self,
+        domain: &str,
+        start: Digest,
+        excluded: SignerSet,
+        standbys: SignerSet,
+        root_height: Height,
+    ) -> Epoch {
+        let members = self.members.difference(excluded).union(standbys);
+        let mut bytes = Vec::with_capacity(96);
+        self.id.put(&mut bytes);
+        start.put(&mut bytes);
+        members.put(&mut bytes);
+        Epoch {
+            id: EpochId(Digest::of(domain, &bytes)),
+            members,
+            kind: EpochKind::Ordinary,
+            envelope: envelope(members.len()),
+            root_height,
+            ..*self
+        }
     }
 }
 
@@ -210,5 +351,48 @@ impl Wire for Mode {
                 what: "mode",
                 found,
             })
+    }
+}
+
+impl Wire for EpochKind {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(match self {
+            EpochKind::Ordinary => 0,
+            EpochKind::Recovery => 1,
+        });
+    }
+    fn take(reader: &mut Reader) -> Result<Self, CodecError> {
+        match u8::take(reader)? {
+            0 => Ok(EpochKind::Ordinary),
+            1 => Ok(EpochKind::Recovery),
+            found => Err(CodecError::BadTag {
+                what: "kind of epoch",
+                found,
+            }),
+        }
+    }
+}
+
+/// For a replica's own journal; on the wire an epoch travels by its id.
+impl Wire for Epoch {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.cluster.put(out);
+        self.id.put(out);
+        (self.n as u64).put(out);
+        self.members.put(out);
+        self.kind.put(out);
+        (self.envelope as u64).put(out);
+        self.root_height.put(out);
+    }
+    fn take(reader: &mut Reader) -> Result<Self, CodecError> {
+        Ok(Epoch {
+            cluster: Wire::take(reader)?,
+            id: Wire::take(reader)?,
+            n: (u64::take(reader)? as usize).min(REPLICAS_MAX),
+            members: Wire::take(reader)?,
+            kind: Wire::take(reader)?,
+            envelope: (u64::take(reader)? as usize).min(REPLICAS_MAX),
+            root_height: Wire::take(reader)?,
+        })
     }
 }

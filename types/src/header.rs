@@ -80,6 +80,11 @@ impl HeaderCore {
 }
 
 impl Header {
+    /// `B` as votes for this block state it.
+    pub fn excluded_set(&self) -> SignerSet {
+        self.excluded.unwrap_or_default()
+    }
+
     /// The block that this one extends.
     pub fn parent(&self) -> BlockId {
         self.justify.block
@@ -166,6 +171,8 @@ pub struct Vote {
     pub epoch: EpochId,
     pub view: View,
     pub block: BlockId,
+    /// `B` of the block; nobody in an ordinary epoch.
+    pub excluded: SignerSet,
     pub voter: ReplicaId,
     /// Share of the vote scheme over `statement::vote`.
     pub share: Bytes,
@@ -176,6 +183,7 @@ impl Wire for Vote {
         self.epoch.put(out);
         self.view.put(out);
         self.block.put(out);
+        self.excluded.put(out);
         self.voter.put(out);
         put_bytes(out, &self.share);
     }
@@ -184,6 +192,7 @@ impl Wire for Vote {
             epoch: Wire::take(reader)?,
             view: Wire::take(reader)?,
             block: Wire::take(reader)?,
+            excluded: Wire::take(reader)?,
             voter: Wire::take(reader)?,
             share: reader.byte_string("vote share", SIGNATURE_LEN_MAX)?,
         })

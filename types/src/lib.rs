@@ -7,12 +7,14 @@ pub mod cert;
 pub mod client;
 pub mod codec;
 pub mod committee;
+pub mod fraud;
 pub mod header;
 pub mod ids;
 pub mod lane;
 pub mod limits;
 pub mod message;
 pub mod proof;
+pub mod recovery;
 pub mod signers;
 pub mod statement;
 pub mod timeout;
@@ -20,7 +22,8 @@ pub mod verified;
 
 pub use cert::{CarCert, CheckpointCert, Multisig, Qc, Tc, TimeoutClaim};
 pub use codec::{CodecError, Reader, Wire};
-pub use committee::{CommitRule, Committee, Epoch, Member, Mode, SchemeName};
+pub use committee::{CommitRule, Committee, Epoch, EpochKind, Member, Mode, SchemeName};
+pub use fraud::{Fraud, Offence, SignedCore};
 pub use header::{Checkpoint, Header, HeaderCore, Proposal, Vote};
 pub use ids::{BatchDigest, BlockId, CarId, ClusterId, Digest, EpochId, Height, ReplicaId, View};
 pub use lane::{Ack, BatchRef, Car};
@@ -29,6 +32,10 @@ pub use message::{
     SnapshotRequest,
 };
 pub use proof::{CommitProof, ProofError};
+pub use recovery::{
+    Branch, BranchRequest, Conflict, EpochChange, ForkReport, Notice, ProofRequest, RecoveryValue,
+    Resumption, ValueCore,
+};
 pub use signers::SignerSet;
 pub use timeout::Timeout;
 pub use verified::Verified;

@@ -35,3 +35,5 @@ pub const RECEIPTS_MAX: usize = 1 << 20;
 pub const PEER_FRAME_LEN_MAX: usize = 4 << 20;
 /// Longest frame from a client, in bytes.
 pub const CLIENT_FRAME_LEN_MAX: usize = 1 << 20;
+/// Most proofs of fraud in one message or recovery value: one pair of certificates convicts many.
+pub const FRAUDS_MAX: usize = 64;

@@ -4,11 +4,17 @@ use bytes::Bytes;
 
 use crate::cert::{CarCert, CheckpointCert, Qc, Tc};
 use crate::codec::{CodecError, Reader, Wire, put_bytes, put_list};
+use crate::fraud::Fraud;
 use crate::header::{Header, Proposal, Vote};
 use crate::ids::{BatchDigest, BlockId, CarId, Digest, EpochId, Height, ReplicaId};
 use crate::lane::{Ack, Car};
 use crate::limits::{
-    BATCH_LEN_MAX, BATCH_REQUEST_MAX, CARS_MAX, CHAIN_HEADERS_MAX, SNAPSHOT_CHUNK_LEN_MAX,
+    BATCH_LEN_MAX, BATCH_REQUEST_MAX, CARS_MAX, CHAIN_HEADERS_MAX, FRAUDS_MAX,
+    SNAPSHOT_CHUNK_LEN_MAX,
+};
+use crate::proof::CommitProof;
+use crate::recovery::{
+    Branch, BranchRequest, Conflict, ForkReport, Notice, ProofRequest, RecoveryValue, Resumption,
 };
 use crate::timeout::Timeout;
 use crate::wire_struct;
@@ -153,6 +159,19 @@ pub enum Message {
     CheckpointShare(CheckpointShare),
     SnapshotRequest(SnapshotRequest),
     SnapshotChunk(SnapshotChunk),
+    Notice(Notice),
+    ProofRequest(ProofRequest),
+    /// Answers a [`ProofRequest`]; the proof's first block has the height that was asked for.
+    Proof(CommitProof),
+    Conflict(Box<Conflict>),
+    BranchRequest(BranchRequest),
+    Branch(Branch),
+    Frauds(Vec<Fraud>),
+    ForkReport(Box<ForkReport>),
+    /// "Send me the recovery value with this digest." The epoch is the recovery epoch.
+    ValueRequest(EpochId, Digest),
+    Value(EpochId, Box<RecoveryValue>),
+    Resumption(Box<Resumption>),
 }
 
 impl Message {
@@ -176,10 +195,21 @@ impl Message {
             Message::CheckpointShare(_) => 14,
             Message::SnapshotRequest(_) => 15,
             Message::SnapshotChunk(_) => 16,
+            Message::Notice(_) => 17,
+            Message::ProofRequest(_) => 18,
+            Message::Proof(_) => 19,
+            Message::Conflict(_) => 20,
+            Message::BranchRequest(_) => 21,
+            Message::Branch(_) => 22,
+            Message::Frauds(_) => 23,
+            Message::ForkReport(_) => 24,
+            Message::ValueRequest(..) => 25,
+            Message::Value(..) => 26,
+            Message::Resumption(_) => 27,
         }
     }
 
-    pub const NAMES: [&'static str; 17] = [
+    pub const NAMES: [&'static str; 28] = [
         "proposal",
         "vote",
         "timeout",
@@ -197,6 +227,17 @@ impl Message {
         "checkpoint-share",
         "snapshot-request",
         "snapshot-chunk",
+        "notice",
+        "proof-request",
+        "proof",
+        "conflict",
+        "branch-request",
+        "branch",
+        "frauds",
+        "fork-report",
+        "value-request",
+        "value",
+        "resumption",
     ];
 
     pub fn name(&self) -> &'static str {
@@ -242,6 +283,23 @@ impl Wire for Message {
             Message::CheckpointShare(m) => m.put(out),
             Message::SnapshotRequest(m) => m.put(out),
             Message::SnapshotChunk(m) => m.put(out),
+            Message::Notice(m) => m.put(out),
+            Message::ProofRequest(m) => m.put(out),
+            Message::Proof(m) => m.put(out),
+            Message::Conflict(m) => m.put(out),
+            Message::BranchRequest(m) => m.put(out),
+            Message::Branch(m) => m.put(out),
+            Message::Frauds(m) => put_list(out, m),
+            Message::ForkReport(m) => m.put(out),
+            Message::ValueRequest(epoch, digest) => {
+                epoch.put(out);
+                digest.put(out);
+            }
+            Message::Value(epoch, value) => {
+                epoch.put(out);
+                value.put(out);
+            }
+            Message::Resumption(m) => m.put(out),
         }
     }
 
@@ -264,6 +322,17 @@ impl Wire for Message {
             14 => Message::CheckpointShare(Wire::take(reader)?),
             15 => Message::SnapshotRequest(Wire::take(reader)?),
             16 => Message::SnapshotChunk(Wire::take(reader)?),
+            17 => Message::Notice(Wire::take(reader)?),
+            18 => Message::ProofRequest(Wire::take(reader)?),
+            19 => Message::Proof(Wire::take(reader)?),
+            20 => Message::Conflict(Box::new(Wire::take(reader)?)),
+            21 => Message::BranchRequest(Wire::take(reader)?),
+            22 => Message::Branch(Wire::take(reader)?),
+            23 => Message::Frauds(reader.list("proofs of fraud", FRAUDS_MAX)?),
+            24 => Message::ForkReport(Box::new(Wire::take(reader)?)),
+            25 => Message::ValueRequest(Wire::take(reader)?, Wire::take(reader)?),
+            26 => Message::Value(Wire::take(reader)?, Box::new(Wire::take(reader)?)),
+            27 => Message::Resumption(Box::new(Wire::take(reader)?)),
             found => {
                 return Err(CodecError::BadTag {
                     what: "message",

@@ -51,6 +51,11 @@ pub enum ProofError {
 }
 
 impl CommitProof {
+    /// The block that is proven final, unchecked; none if the proof is empty.
+    pub fn block(&self) -> Option<&HeaderCore> {
+        self.chain.first()
+    }
+
     /// Everything about the proof but the signatures inside of `certs`, which the caller checks with
     /// the vote scheme (each over `statement::vote` of its view and block).
     pub fn check(&self, rule: CommitRule, epoch: &Epoch, block: BlockId) -> Result<(), ProofError> {
@@ -80,7 +85,9 @@ impl CommitProof {
             if cert.epoch != epoch.id || cert.block != id || cert.view != core.view {
                 return Err(ProofError::Certificate { at });
             }
-            if !epoch.is_quorum(cert.votes.signers) {
+            if cert.excluded != core.excluded.unwrap_or_default()
+                || !epoch.is_quorum_without(cert.votes.signers, cert.excluded)
+            {
                 return Err(ProofError::Quorum { at });
             }
             if at > 0 && cert.view != self.certs[at - 1].view.next() {

@@ -3,6 +3,7 @@
 use crate::codec::Wire;
 use crate::committee::{Epoch, PROTOCOL_VERSION};
 use crate::ids::{BlockId, CarId, Digest, Height, ReplicaId, View};
+use crate::signers::SignerSet;
 
 /// Kinds of statement; each is a signature domain of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,7 @@ pub enum Kind {
     Car = 4,
     Ack = 5,
     Checkpoint = 6,
+    Report = 7,
 }
 
 fn begin(kind: Kind, epoch: &Epoch) -> Vec<u8> {
@@ -26,11 +28,20 @@ fn begin(kind: Kind, epoch: &Epoch) -> Vec<u8> {
     out
 }
 
-/// Vote of the vote scheme for `block` at `view`.
-pub fn vote(epoch: &Epoch, view: View, block: BlockId) -> Vec<u8> {
+/// Vote of the vote scheme for `block` at `view`, whose header excludes `excluded`.
+pub fn vote(epoch: &Epoch, view: View, block: BlockId, excluded: SignerSet) -> Vec<u8> {
     let mut out = begin(Kind::Vote, epoch);
     view.put(&mut out);
     block.put(&mut out);
+    excluded.put(&mut out);
+    out
+}
+
+/// "The newest block that I executed is `tip` at `height`." In the recovery epoch.
+pub fn report(epoch: &Epoch, height: Height, tip: BlockId) -> Vec<u8> {
+    let mut out = begin(Kind::Report, epoch);
+    height.put(&mut out);
+    tip.put(&mut out);
     out
 }
 

@@ -12,6 +12,9 @@ pub fn epoch(n: usize) -> Epoch {
         id: EpochId(Digest([2; 32])),
         n,
         members: SignerSet::all(n),
+        kind: types::EpochKind::Ordinary,
+        envelope: types::committee::envelope(n),
+        root_height: Height(0),
     }
 }
 
@@ -21,6 +24,7 @@ pub fn qc(epoch: &Epoch, view: u64, block: BlockId) -> Qc {
         epoch: epoch.id,
         view: View(view),
         block,
+        excluded: SignerSet::EMPTY,
         votes: Multisig {
             signers,
             bytes: Bytes::new(),
@@ -65,6 +69,7 @@ pub fn tc(epoch: &Epoch, view: u64, claims: &[u64]) -> Tc {
     Tc {
         epoch: epoch.id,
         view: View(view),
+        excluded: SignerSet::EMPTY,
         claims: claims.collect(),
     }
 }

@@ -1,13 +1,14 @@
 use bytes::Bytes;
-use types::{BlockId, Digest, ReplicaId, View, Vote};
+use types::{BlockId, Digest, ReplicaId, SignerSet, View, Vote};
 
 use super::fixture::epoch;
-use crate::votes::Votes;
+use crate::votes::{Quorum, Votes};
 
 fn vote(voter: u16, view: u64, block: u8) -> Vote {
     Vote {
         epoch: epoch(4).id,
         view: View(view),
+        excluded: SignerSet::EMPTY,
         block: BlockId(Digest([block; 32])),
         voter: ReplicaId(voter),
         share: Bytes::from_static(b"share"),
@@ -21,7 +22,7 @@ fn a_quorum_is_taken_once_and_again_after_bad_shares_are_gone() {
     for voter in 0..3 {
         assert!(votes.add(&epoch, View(5), vote(voter, 5, 1)));
     }
-    let (block, shares) = votes.take_quorum(&epoch, View(5)).unwrap();
+    let Quorum { block, shares, .. } = votes.take_quorum(&epoch, View(5)).unwrap();
     assert_eq!(shares.len(), 3);
     assert!(
         votes.take_quorum(&epoch, View(5)).is_none(),
@@ -39,7 +40,7 @@ fn a_quorum_is_taken_once_and_again_after_bad_shares_are_gone() {
     );
     assert!(!votes.add(&epoch, View(6), vote(1, 6, 1)));
     assert!(votes.add(&epoch, View(5), vote(3, 5, 1)));
-    assert_eq!(votes.take_quorum(&epoch, View(5)).unwrap().1.len(), 3);
+    assert_eq!(votes.take_quorum(&epoch, View(5)).unwrap().shares.len(), 3);
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn votes<S: VoteScheme>(
     let job = Job::AggregateVotes {
         view: View(3),
         block: block(3),
+        excluded: types::SignerSet::EMPTY,
         shares,
     };
     match world.verifier.run(&world.epoch, job) {
@@ -30,7 +31,12 @@ fn votes<S: VoteScheme>(
 /// Every way in which a share may be bad, by number.
 fn spoil<S: VoteScheme>(world: &World<S>, seat: usize, how: u8) -> Bytes {
     let of = |seat: usize, view, id| {
-        let vote = world.engines[seat].sign_vote(&world.epoch, View(view), block(id));
+        let vote = world.engines[seat].sign_vote(
+            &world.epoch,
+            View(view),
+            block(id),
+            types::SignerSet::EMPTY,
+        );
         vote.share
     };
     match how % 6 {
@@ -43,7 +49,7 @@ fn spoil<S: VoteScheme>(world: &World<S>, seat: usize, how: u8) -> Bytes {
             let mut other = world.epoch;
             other.id.0 = Digest([1; 32]);
             world.engines[seat]
-                .sign_vote(&other, View(3), block(3))
+                .sign_vote(&other, View(3), block(3), types::SignerSet::EMPTY)
                 .share
         }
     }
@@ -123,6 +129,7 @@ fn members_outside_of_the_epoch_do_not_count() {
     let job = Job::AggregateVotes {
         view: View(3),
         block: block(3),
+        excluded: types::SignerSet::EMPTY,
         shares: world.shares(3, block(3)),
     };
     match world.verifier.run(&epoch, job) {

@@ -105,7 +105,7 @@ fn domains<S: VoteScheme>() {
     let proposal = world.propose(world.header(1, 1, Qc::root(&world.epoch), None));
     let qc = world.qc(2, block(2));
     let timeout = world.timeout(1, 3, Qc::root(&world.epoch));
-    let vote = world.engines[1].sign_vote(&world.epoch, View(2), block(2));
+    let vote = world.engines[1].sign_vote(&world.epoch, View(2), block(2), types::SignerSet::EMPTY);
     for (epoch, text) in [(&renamed, "bad signature"), (&evicted, "no")] {
         let fresh = World::<S>::new(4).verifier;
         for refused in [

@@ -107,7 +107,9 @@ fn one_bad_identity_key_spoils_the_committee() {
 #[should_panic(expected = "this one only verifies")]
 fn a_verifier_signs_nothing() {
     let world = World::<Ed25519Lists>::new(1);
-    world.verifier.sign_vote(&world.epoch, View(1), block(1));
+    world
+        .verifier
+        .sign_vote(&world.epoch, View(1), block(1), types::SignerSet::EMPTY);
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn lists_verify_for_exactly_their_signers_in_their_order() {
     let world = World::<Ed25519Lists>::new(7);
     let qc = world.qc(3, block(3));
     let ring = &world.verifier.ring;
-    let statement = types::statement::vote(&world.epoch, qc.view, qc.block);
+    let statement = types::statement::vote(&world.epoch, qc.view, qc.block, qc.excluded);
     let check = |signers: u128, bytes: &[u8]| {
         let multisig = Multisig {
             signers: SignerSet(signers),
@@ -42,7 +42,7 @@ fn several_lists_share_a_batch_and_no_blame() {
     let claims: Vec<_> = qcs
         .iter()
         .map(|qc| Claim {
-            statement: types::statement::vote(&world.epoch, qc.view, qc.block),
+            statement: types::statement::vote(&world.epoch, qc.view, qc.block, qc.excluded),
             multisig: &qc.votes,
         })
         .collect();

@@ -111,7 +111,7 @@ fn spoiled_proposals_are_refused() {
 fn spoiled_timeouts_are_refused() {
     let world = World::<Bls>::new(4);
     let qc = world.qc(2, block(2));
-    let vote = world.engines[3].sign_vote(&world.epoch, View(3), block(3));
+    let vote = world.engines[3].sign_vote(&world.epoch, View(3), block(3), types::SignerSet::EMPTY);
     let valid = world.engines[3].sign_timeout(&world.epoch, View(3), qc, Some(vote));
     let newer = world.qc(4, block(4));
     refuses(
@@ -307,10 +307,10 @@ fn a_vote_is_no_other_kind_of_statement() {
     let world = World::<Ed25519Lists>::new(4);
     let (view, id) = (View(3), block(3));
     assert_ne!(
-        statement::vote(&world.epoch, view, id),
+        statement::vote(&world.epoch, view, id, types::SignerSet::EMPTY),
         statement::proposal(&world.epoch, view, id)
     );
-    let vote = world.engines[0].sign_vote(&world.epoch, view, id);
+    let vote = world.engines[0].sign_vote(&world.epoch, view, id, types::SignerSet::EMPTY);
     assert!(
         world
             .verifier

@@ -126,11 +126,14 @@ impl Chain {
             excluded: None,
         };
         let (view, block) = (core.view, core.id());
-        let vote = |engine: &Engine<_>| engine.sign_vote(&self.epoch, view, block);
+        let vote = |engine: &Engine<_>| {
+            engine.sign_vote(&self.epoch, view, block, types::SignerSet::EMPTY)
+        };
         let votes = self.engines[..3].iter().map(vote);
         let job = Job::AggregateVotes {
             view,
             block,
+            excluded: types::SignerSet::EMPTY,
             shares: votes.map(|vote| (vote.voter, vote.share)).collect(),
         };
         let Done::Votes { qc: Some(qc), .. } = self.engines[0].run(&self.epoch, job) else {

@@ -19,6 +19,7 @@ fn urgent() -> Job {
     Job::AggregateVotes {
         view: View(1),
         block: BlockId::ZERO,
+        excluded: types::SignerSet::EMPTY,
         shares: Vec::new(),
     }
 }
@@ -61,6 +62,18 @@ struct Rig {
     woken: mpsc::Receiver<()>,
 }
 
+fn epoch() -> types::Epoch {
+    types::Epoch {
+        cluster: types::ClusterId::ZERO,
+        id: types::EpochId::ZERO,
+        n: 4,
+        members: types::SignerSet::all(4),
+        kind: types::EpochKind::Ordinary,
+        envelope: 2,
+        root_height: types::Height(0),
+    }
+}
+
 fn rig(threads: usize, work: impl Fn(Job) -> Done + Send + Sync + 'static) -> Rig {
     let (wake, woken) = mpsc::channel();
     let wake = Mutex::new(wake);
@@ -68,15 +81,21 @@ fn rig(threads: usize, work: impl Fn(Job) -> Done + Send + Sync + 'static) -> Ri
         let _ = wake.lock().expect("never poisoned").send(());
     });
     let cost = CostModel::new(SchemeName::Bls);
-    let pool = CryptoPool::new(threads, cost, Arc::new(work), waker).unwrap();
+    let pool = CryptoPool::new(
+        threads,
+        cost,
+        Arc::new(move |_: &types::Epoch, job| work(job)),
+        waker,
+    )
+    .unwrap();
     Rig { pool, woken }
 }
 
 #[test]
 fn without_helpers_everything_runs_here() {
     let mut rig = rig(0, answer);
-    rig.pool.submit(7, bulk(1));
-    rig.pool.submit(8, urgent());
+    rig.pool.submit(7, epoch(), bulk(1));
+    rig.pool.submit(8, epoch(), urgent());
     let tags = [rig.pool.take(), rig.pool.take()].map(|done| done.map(|(tag, _)| tag));
     assert_eq!(tags, [Some(7), Some(8)]);
     assert_eq!(rig.pool.stats().inline, 2);
@@ -90,10 +109,10 @@ fn cheap_jobs_stay_and_dear_ones_go() {
         assert_eq!(is_here, matches!(job, Job::AggregateAcks { .. }));
         answer(job)
     });
-    rig.pool.submit(1, cheap());
+    rig.pool.submit(1, epoch(), cheap());
     assert!(rig.pool.has_done());
     assert_eq!(rig.pool.take().unwrap().0, 1);
-    rig.pool.submit(2, urgent());
+    rig.pool.submit(2, epoch(), urgent());
     rig.woken.recv().unwrap();
     assert_eq!(rig.pool.take().unwrap().0, 2);
     assert!(!rig.pool.has_done());
@@ -112,10 +131,10 @@ fn urgent_jobs_overtake_bulk_ones() {
         let _ = gate.lock().unwrap().recv();
         answer(job)
     });
-    rig.pool.submit(1, bulk(1));
+    rig.pool.submit(1, epoch(), bulk(1));
     inside.recv().unwrap();
-    rig.pool.submit(2, bulk(2));
-    rig.pool.submit(3, urgent());
+    rig.pool.submit(2, epoch(), bulk(2));
+    rig.pool.submit(3, epoch(), urgent());
     for _ in 0..3 {
         open.send(()).unwrap();
         rig.woken.recv().unwrap();
@@ -138,7 +157,7 @@ fn a_full_queue_slows_its_asker_down() {
         answer(job)
     });
     let count = BULK_JOBS_MAX as u64 + 8;
-    (0..count).for_each(|tag| rig.pool.submit(tag, bulk(0)));
+    (0..count).for_each(|tag| rig.pool.submit(tag, epoch(), bulk(0)));
     assert!(rig.pool.stats().overflowed >= 7);
     assert!(rig.pool.stats().bulk_depth <= BULK_JOBS_MAX);
     drop(open);
@@ -157,7 +176,7 @@ fn a_full_queue_slows_its_asker_down() {
 fn a_panic_of_a_helper_is_noticed() {
     let mut rig = rig(1, |_| panic!("on purpose"));
     rig.pool.check().unwrap();
-    rig.pool.submit(1, urgent());
+    rig.pool.submit(1, epoch(), urgent());
     rig.woken.recv().unwrap();
     let error = rig.pool.check().unwrap_err().to_string();
     assert!(error.contains("crypto panicked"), "{error}");

@@ -76,9 +76,21 @@ impl Transport for Fake {
     fn set_peer(&mut self, _: u16, _: Option<PeerConfig>) {}
 }
 
+fn epoch() -> types::Epoch {
+    types::Epoch {
+        cluster: types::ClusterId::ZERO,
+        id: types::EpochId::ZERO,
+        n: 4,
+        members: types::SignerSet::all(4),
+        kind: types::EpochKind::Ordinary,
+        envelope: 2,
+        root_height: types::Height(0),
+    }
+}
+
 fn rig() -> (RealPlatform, Rc<RefCell<Net>>) {
     let wire = Rc::new(RefCell::new(Net::default()));
-    let work: crate::crypto_pool::Work = Arc::new(|job| match job {
+    let work: crate::crypto_pool::Work = Arc::new(|_: &types::Epoch, job| match job {
         Job::Groups { digest, .. } => crypto::Done::Groups { digest, ok: Ok(3) },
         other => panic!("no such job here: {other:?}"),
     });
@@ -222,6 +234,7 @@ fn answers_of_journal_and_crypto_do_not_wait_for_the_network() {
     let token = platform.sync();
     platform.submit(
         42,
+        &epoch(),
         Job::Groups {
             digest: types::BatchDigest::ZERO,
             batch: Bytes::new(),

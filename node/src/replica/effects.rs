@@ -43,12 +43,22 @@ impl<P: Platform> Replica<P> {
                     false => self.outbox.push(out),
                 }
             }
-            Effect::SignVote { view, block, to } => {
+            Effect::SignVote {
+                view,
+                block,
+                excluded,
+                to,
+            } => {
                 self.vote_targets.insert(view, to);
                 while self.vote_targets.len() > 8 {
                     self.vote_targets.pop_first();
                 }
-                self.submit(Pending::Core(Vec::new()), Job::SignVote { view, block });
+                let job = Job::SignVote {
+                    view,
+                    block,
+                    excluded,
+                };
+                self.submit(Pending::Core(Vec::new()), job);
             }
             Effect::SignProposal(header) => {
                 let proposal = self.signer.proposal(&epoch, *header);

@@ -137,6 +137,7 @@ impl<P: Platform> Replica<P> {
                 };
                 self.outbox.push(Out::Client(client, status));
             }
+            Ok(Request::Conflict { .. }) => {}
             Err(_) => self.counters.frames_malformed += 1,
         }
     }

@@ -136,6 +136,7 @@ impl<P: Platform> Replica<P> {
             Message::Proposal(_) | Message::Timeout(_) | Message::CarCert(_) => {
                 self.counters.frames_malformed += 1;
             }
+            _ => {}
         }
     }
 
@@ -331,12 +332,14 @@ impl<P: Platform> Replica<P> {
             Check::Votes {
                 view,
                 block,
+                excluded,
                 shares,
             } => (
                 Vec::new(),
                 Job::AggregateVotes {
                     view,
                     block,
+                    excluded,
                     shares,
                 },
             ),

@@ -91,7 +91,7 @@ impl World {
             }
             Response::Settled(session) => self.entries(client, &session),
             Response::Refused { .. } => self.coverage.refused += 1,
-            Response::Hello { .. } | Response::Answer { .. } | Response::Status { .. } => {}
+            _ => {}
         }
     }
 

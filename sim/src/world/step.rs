@@ -46,9 +46,15 @@ impl World {
                 self.mix(2);
                 self.feed(at, NodeEvent::PeerDown(ReplicaId(peer as u16)));
             }
-            Event::Job { at, life, tag, job } if self.lives(at, life) => {
+            Event::Job {
+                at,
+                life,
+                tag,
+                epoch,
+                job,
+            } if self.lives(at, life) => {
                 self.mix(3 ^ tag << 8);
-                let done = self.keys[at].run(&self.epoch, *job);
+                let done = self.keys[at].run(&epoch, *job);
                 self.oracle.done(at, &done);
                 self.feed(at, NodeEvent::Done { tag, done });
             }
@@ -148,9 +154,9 @@ impl World {
         }
         self.oracle.executed(seat, &ledger);
         jobs.iter()
-            .for_each(|(_, job)| self.oracle.asked(seat, job));
+            .for_each(|(_, _, job)| self.oracle.asked(seat, job));
         sent.into_iter().for_each(|sent| self.send(seat, sent));
-        for (tag, job) in jobs {
+        for (tag, epoch, job) in jobs {
             let host = &mut self.hosts[seat];
             let cost = self
                 .rng
@@ -162,6 +168,7 @@ impl World {
                     at: seat,
                     life,
                     tag,
+                    epoch,
                     job: Box::new(job),
                 },
             );
@@ -340,6 +347,22 @@ fn describe(now_ns: u64, from: Seat, to: SignerSet, message: &Message) -> String
         Message::Batch(bytes) | Message::BatchResponse(bytes) => format!("{} bytes", bytes.len()),
         Message::CheckpointShare(s) => format!("height {}", s.height),
         Message::SnapshotRequest(r) => format!("height {} from {}", r.height, r.offset),
+        Message::Notice(n) => format!("height {} block {:?} {}", n.height, n.block, n.mode.name()),
+        Message::ProofRequest(r) => format!("height {}", r.height),
+        Message::Proof(p) => format!("of {:?}", p.block().map(|core| core.height)),
+        Message::Conflict(c) => format!("at {:?}", c.first.block().map(|core| core.height)),
+        Message::BranchRequest(r) => format!("above {} to {:?}", r.above, r.tip),
+        Message::Branch(b) => format!("{} headers", b.headers.len()),
+        Message::Frauds(list) => format!("{} proofs of fraud", list.len()),
+        Message::ForkReport(r) => format!("height {} tip {:?}", r.height, r.tip),
+        Message::ValueRequest(_, digest) => format!("{digest:?}"),
+        Message::Value(_, value) => format!(
+            "{:?} excludes {:?}, {} reports",
+            value.digest(),
+            value.excluded,
+            value.reports.len()
+        ),
+        Message::Resumption(r) => format!("root height {}", r.value.root_height),
         Message::SnapshotChunk(c) => {
             format!(
                 "height {} from {}: {} of {}",

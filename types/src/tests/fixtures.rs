@@ -33,6 +33,7 @@ pub fn qc() -> Qc {
         epoch: EpochId(digest(1)),
         view: View(0x0102),
         block: BlockId(digest(2)),
+        excluded: SignerSet::EMPTY,
         votes: multisig(),
     }
 }
@@ -46,6 +47,7 @@ pub fn tc() -> Tc {
     Tc {
         epoch: EpochId(digest(1)),
         view: View(0x0103),
+        excluded: SignerSet::EMPTY,
         claims: vec![claim(0, 0x0100, 3), claim(3, 0x0102, 4)],
     }
 }
@@ -105,6 +107,7 @@ pub fn vote() -> Vote {
         epoch: EpochId(digest(1)),
         view: View(0x0104),
         block: BlockId(digest(11)),
+        excluded: SignerSet::EMPTY,
         voter: ReplicaId(0x0c0d),
         share: Bytes::from_static(&[12; 5]),
     }
@@ -329,6 +332,8 @@ pub fn committee(n: usize) -> Committee {
         client_addr: format!("client-{i}:2"),
     };
     Committee {
+        envelope: 2,
+        standbys: 0,
         members: (0..n).map(member).collect(),
         scheme: SchemeName::Bls,
         rule: CommitRule::TwoChain,

@@ -55,7 +55,7 @@ fn lines() -> Vec<(String, Vec<u8>)> {
     );
     add(
         "statement vote".into(),
-        &statement::vote(&epoch, view, block),
+        &statement::vote(&epoch, view, block, signers(&[1, 4])),
     );
     add(
         "statement proposal".into(),
@@ -123,7 +123,7 @@ fn statements_are_domains_of_their_own() {
     let id = digest(60);
     let all = |epoch| {
         vec![
-            statement::vote(epoch, View(3), BlockId(id)),
+            statement::vote(epoch, View(3), BlockId(id), SignerSet::EMPTY),
             statement::proposal(epoch, View(3), BlockId(id)),
             statement::timeout(epoch, View(3), View(3)),
             statement::car(epoch, ReplicaId(0), 3, CarId(id)),

@@ -48,6 +48,7 @@ fn certify(proof: &mut CommitProof, certs: usize) {
         epoch: core.epoch,
         view: core.view,
         block: core.id(),
+        excluded: SignerSet::EMPTY,
         votes: Multisig {
             signers: signers(&[0, 1, 3]),
             bytes: Bytes::from_static(b"unchecked here"),

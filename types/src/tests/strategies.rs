@@ -60,6 +60,7 @@ pub fn qc() -> impl Strategy<Value = Qc> {
         epoch,
         view,
         block,
+        excluded: SignerSet::EMPTY,
         votes,
     })
 }
@@ -69,6 +70,7 @@ pub fn tc() -> impl Strategy<Value = Tc> {
     (epoch(), view(), claims).prop_map(|(epoch, view, claims)| Tc {
         epoch,
         view,
+        excluded: SignerSet::EMPTY,
         claims: claims
             .into_iter()
             .map(|(replica, (high_qc_view, signature))| TimeoutClaim {
@@ -149,6 +151,7 @@ pub fn vote() -> impl Strategy<Value = Vote> {
         epoch,
         view,
         block,
+        excluded: SignerSet::EMPTY,
         voter,
         share,
     })
