@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Heights rise by one within one life of a replica; after a restart they may repeat, with the
-//! same contents.
+//! same contents. A marker (view of all ones, block of zeros) says that everything above its height
+//! was undone by a recovery.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -44,6 +45,25 @@ pub struct LedgerRecord {
 }
 
 impl LedgerRecord {
+    /// A marker: whatever was executed above `height` is undone; what follows replaces it.
+    #[must_use]
+    pub fn rollback(height: u64, epoch: [u8; 8]) -> Self {
+        Self {
+            height,
+            view: u64::MAX,
+            epoch,
+            block: [0; 32],
+            digest: [0; 32],
+            txs: 0,
+        }
+    }
+
+    /// True for what [`LedgerRecord::rollback`] makes.
+    #[must_use]
+    pub fn is_rollback(&self) -> bool {
+        self.view == u64::MAX && self.block == [0; 32]
+    }
+
     /// The record's 96 bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; RECORD_LEN_BYTES] {

@@ -53,6 +53,8 @@ pub struct NodeConfig {
     #[serde(default)]
     pub admission: AdmissionSection,
     #[serde(default)]
+    pub recovery: RecoverySection,
+    #[serde(default)]
     pub log: LogSection,
     /// Fault injection; off unless present.
     pub control: Option<ControlSection>,
@@ -298,6 +300,45 @@ pub struct AdmissionSection {
     /// Most transactions admitted here per second; absent: no cap.
     #[serde(deserialize_with = "checked::optional::<_, 1, { u64::MAX }>")]
     pub tx_per_s: Option<u64>,
+}
+
+/// `[recovery]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecoverySection {
+    /// Off: the `baseline`; a replica that sees two conflicting commits halts.
+    pub enabled: bool,
+    /// Shortest distance of commit notices under load, in milliseconds.
+    #[serde(deserialize_with = "checked::millis::<_, 60_000>")]
+    pub notice_ms: f64,
+    /// Eq. 6: detector confidence and precision from which recovery needs no operator.
+    #[serde(deserialize_with = "checked::probability")]
+    pub theta_detect: f64,
+    #[serde(deserialize_with = "checked::probability")]
+    pub theta_precision: f64,
+    /// Eq. 2: largest tolerated probability of misclassification.
+    #[serde(deserialize_with = "checked::probability")]
+    pub tau_ops: f64,
+    /// Admission while degraded: least detector confidence, most verifications waiting.
+    #[serde(deserialize_with = "checked::probability")]
+    pub admission_confidence: f64,
+    #[serde(deserialize_with = "checked::ranged::<_, 0, { i64::MAX as u64 }>")]
+    pub admission_backlog: u64,
+}
+
+impl Default for RecoverySection {
+    fn default() -> Self {
+        let policy = crate::replica::RecoveryConfig::default();
+        Self {
+            enabled: true,
+            notice_ms: policy.notice_ns as f64 / 1e6,
+            theta_detect: policy.theta_detect,
+            theta_precision: policy.theta_precision,
+            tau_ops: policy.tau_ops,
+            admission_confidence: policy.admission_confidence,
+            admission_backlog: policy.admission_backlog,
+        }
+    }
 }
 
 /// `[log]`

@@ -6,6 +6,7 @@ pub mod config;
 pub mod control;
 pub mod crypto_pool;
 pub mod error;
+pub mod incident;
 pub mod metrics;
 pub mod platform;
 pub mod profiler;

@@ -17,6 +17,7 @@ use types::{
 };
 
 use crate::NodeError;
+use crate::incident::Incident;
 use crate::platform::{NodeEvent, Platform};
 
 mod effects;
@@ -99,6 +100,39 @@ pub struct ReplicaConfig {
     pub signed_clients: bool,
     /// Most transactions admitted per second; none: no cap.
     pub admission_tx_per_s: Option<u64>,
+    /// None: recovery is switched off, as in a `baseline`; a conflict halts the replica.
+    pub recovery: Option<RecoveryConfig>,
+}
+
+/// The recovery-ready replica's own parameters (local policy; the envelope is the cluster's).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RecoveryConfig {
+    /// Shortest distance of commit notices, in nanoseconds.
+    pub notice_ns: u64,
+    /// Longest silence about an advanced commit, in nanoseconds.
+    pub notice_max_ns: u64,
+    /// Eq. 6: recover without an operator if detector confidence and precision reach these.
+    pub theta_detect: f64,
+    pub theta_precision: f64,
+    /// Eq. 2: largest tolerated probability of misclassification.
+    pub tau_ops: f64,
+    /// Admission while degraded: least detector confidence, and most verifications waiting.
+    pub admission_confidence: f64,
+    pub admission_backlog: u64,
+}
+
+impl Default for RecoveryConfig {
+    fn default() -> RecoveryConfig {
+        RecoveryConfig {
+            notice_ns: 4_000_000,
+            notice_max_ns: 100_000_000,
+            theta_detect: 0.92,
+            theta_precision: 0.99,
+            tau_ops: 0.05,
+            admission_confidence: 0.92,
+            admission_backlog: 10_000,
+        }
+    }
 }
 
 /// What a replica has done; monotonic but for the gauges at the end.
@@ -154,6 +188,7 @@ pub struct Replica<P: Platform> {
     next_tag: u64,
     proofs: BTreeMap<Height, Arc<CommitProof>>,
     ledger: Vec<LedgerRecord>,
+    incidents: Vec<Incident>,
     loopback: VecDeque<types::Message>,
     behind_told_ns: Vec<u64>,
     budgets: Budgets,
@@ -216,6 +251,7 @@ impl<P: Platform> Replica<P> {
             next_tag: 0,
             proofs: BTreeMap::new(),
             ledger: Vec::new(),
+            incidents: Vec::new(),
             loopback: VecDeque::new(),
             behind_told_ns: vec![0; n],
             budgets: Budgets::new(n, now_ns),
@@ -289,6 +325,11 @@ impl<P: Platform> Replica<P> {
         Mode::Nominal
     }
 
+    /// The working epoch.
+    pub fn epoch(&self) -> &Epoch {
+        &self.config.epoch
+    }
+
     pub fn counters(&self) -> Counters {
         let view = self.core.view();
         Counters {
@@ -309,6 +350,11 @@ impl<P: Platform> Replica<P> {
     /// Blocks executed since the last call.
     pub fn take_ledger(&mut self) -> Vec<LedgerRecord> {
         std::mem::take(&mut self.ledger)
+    }
+
+    /// The incident timeline since the last call.
+    pub fn take_incidents(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.incidents)
     }
 
     /// Graceful stop: new submissions are refused, what was admitted goes on.

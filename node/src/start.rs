@@ -16,7 +16,7 @@ use crate::config::{self, ClientAuth, Durability, NodeConfig};
 use crate::control::Shapes;
 use crate::crypto_pool::{CostModel, CryptoPool, Work};
 use crate::real::{Real, RealPlatform};
-use crate::replica::{Replica, ReplicaConfig, Signer};
+use crate::replica::{RecoveryConfig, Replica, ReplicaConfig, Signer};
 use crate::{NodeError, REPLY_FRAME_LEN_MAX};
 
 /// A replica that is about to run, and what reports say about its set-up.
@@ -296,6 +296,15 @@ fn replica_config(config: &NodeConfig, setup: &Setup) -> ReplicaConfig {
         journal_bytes: config.journal.rewrite_bytes,
         signed_clients: setup.auth == ClientAuth::Signed,
         admission_tx_per_s: config.admission.tx_per_s,
+        recovery: config.recovery.enabled.then(|| RecoveryConfig {
+            notice_ns: ms(config.recovery.notice_ms),
+            theta_detect: config.recovery.theta_detect,
+            theta_precision: config.recovery.theta_precision,
+            tau_ops: config.recovery.tau_ops,
+            admission_confidence: config.recovery.admission_confidence,
+            admission_backlog: config.recovery.admission_backlog,
+            ..RecoveryConfig::default()
+        }),
     }
 }
 

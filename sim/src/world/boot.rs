@@ -142,6 +142,7 @@ impl World {
             journal_bytes: plan.journal_bytes,
             signed_clients: false,
             admission_tx_per_s: None,
+            recovery: None,
         }
     }
 }
