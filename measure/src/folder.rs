@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! run.json  spec.toml  fingerprint.json  events.jsonl  summary.json  B3SUMS
-//! replica-<i>/  config.toml  stderr.log  status.json  ledger.bin
+//! replica-<i>/  config.toml  stderr.log  status.json  ledger.bin  [incidents.jsonl  evidence.bin]
 //! load-<k>/     config.toml  stderr.log  load.json  series.jsonl  {corrected,service,lag}.hlog
 //! ```
 //!
@@ -37,6 +37,10 @@ pub const STDERR: &str = "stderr.log";
 pub const STATUS: &str = "status.json";
 /// A replica's executed blocks.
 pub const LEDGER: &str = "ledger.bin";
+/// What a replica learnt and did about splits; absent in one that wrote none.
+pub const INCIDENTS: &str = "incidents.jsonl";
+/// A replica's proofs of fraud.
+pub const EVIDENCE: &str = "evidence.bin";
 /// A generator's result.
 pub const LOAD: &str = "load.json";
 /// A generator's one-second series.
