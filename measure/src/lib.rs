@@ -17,8 +17,10 @@ pub mod incident;
 pub mod ledger;
 pub mod load;
 pub mod metrics;
+pub mod receipts;
 pub mod replica;
 pub mod run;
+pub mod seen;
 pub mod usage;
 
 pub use clock::{WallAnchor, monotonic_ns};
@@ -30,8 +32,10 @@ pub use hdr::{HlogWriter, IntervalRecorder, Percentiles, Phase};
 pub use incident::{IncidentKind, IncidentLine};
 pub use ledger::{Ledger, LedgerRecord, LedgerWriter};
 pub use load::{LoadOptions, LoadRecorder, LoadResult, Outcomes, SecondCounts, SeriesRow};
+pub use receipts::{ReceiptKind, ReceiptRecord, Receipts};
 pub use replica::ReplicaReport;
 pub use run::{CampaignRecord, PlannedAdversary, PlannedFault, RunRecord, Thresholds};
+pub use seen::{EpochSeen, ModeName, ModeSeen, RecoverySeen};
 pub use usage::Usage;
 
 /// Version of every JSON part of a run folder. A reader refuses a newer one, and raises it here
