@@ -184,6 +184,11 @@ impl Core {
         self.gather_branches(now, out);
     }
 
+    /// Bytes that were here before this epoch began.
+    pub fn batch_known(&mut self, digest: types::BatchDigest) {
+        self.lanes.batch_stored(digest);
+    }
+
     /// The driver let go of a batch's bytes.
     pub fn batch_dropped(&mut self, digest: types::BatchDigest) {
         self.lanes.batch_dropped(digest);

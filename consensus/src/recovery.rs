@@ -79,6 +79,8 @@ pub struct Recovery {
     own_value: Option<Digest>,
     pending: VecDeque<(ReplicaId, Declared)>,
     resumption: Option<Resumption>,
+    /// The recovery block is final, but its value is still on its way.
+    decided: Option<CommitProof>,
     merged: bool,
     /// The operator's or the policy's consent (Eq. 2, Eq. 6).
     consent: bool,
@@ -120,6 +122,7 @@ impl Recovery {
             own_value: None,
             pending: VecDeque::new(),
             resumption: found.resumption,
+            decided: None,
             merged: false,
             consent: true,
             gate: Some("no proof of fraud yet".into()),

@@ -16,7 +16,7 @@ use crate::config::{self, ClientAuth, Durability, NodeConfig};
 use crate::control::Shapes;
 use crate::crypto_pool::{CostModel, CryptoPool, Work};
 use crate::real::{Real, RealPlatform};
-use crate::replica::{RecoveryConfig, Replica, ReplicaConfig, Signer};
+use crate::replica::{RecoveryConfig, RulesFactory, Replica, ReplicaConfig, Signer};
 use crate::{NodeError, REPLY_FRAME_LEN_MAX};
 
 /// A replica that is about to run, and what reports say about its set-up.
@@ -86,7 +86,7 @@ pub fn start<W: Real>(
     spend_keys(config)?;
     let replica = Replica::new(
         replica_config(config, &setup),
-        consensus::rules_for(committee.rule),
+        rules(committee.rule),
         signer,
         recovered,
         wrap(platform, &setup),
@@ -219,6 +219,10 @@ fn journal(
         "journal recovered"
     );
     Ok((Box::new(journal), recovery.records))
+}
+
+fn rules(rule: types::CommitRule) -> RulesFactory {
+    Arc::new(move || consensus::rules_for(rule))
 }
 
 /// The engine twice: for what is signed on the loop's thread, and for the helpers.

@@ -33,15 +33,16 @@ impl Recovery {
     pub fn committed(
         &mut self,
         now: Nanos,
-        payload: Digest,
         proof: CommitProof,
         split: &mut Core,
         out: &mut Vec<Effect>,
     ) {
+        let payload = proof.block().map_or(Digest::ZERO, |core| core.payload);
         if self.resumption.is_some() || payload == Digest::ZERO {
             return;
         }
         let Some(value) = self.values.get(&payload).cloned() else {
+            self.decided = Some(proof);
             // Its certificates are enough to be sure that it will be had from somebody.
             self.wanted.insert(payload);
             self.ask_values(out);

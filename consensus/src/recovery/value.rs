@@ -177,6 +177,9 @@ impl Recovery {
         }
         self.wanted.remove(&value.digest());
         self.keep_value(value, out);
+        if let Some(proof) = self.decided.take() {
+            self.committed(now, proof, split, out);
+        }
         self.advance(now, split, out);
     }
 
