@@ -185,6 +185,12 @@ impl Snapshots {
         Some((cert, self.kept.get(height)?.encode()))
     }
 
+    /// The newest state that is kept at or below `height`.
+    pub fn base_at(&self, height: Height) -> Option<Executor> {
+        let (_, kept) = self.kept.range(..=height).next_back()?;
+        Some(kept.snapshot.to_executor())
+    }
+
     pub fn deadline_ns(&self) -> u64 {
         self.fetch
             .as_ref()
@@ -376,7 +382,8 @@ impl<P: Platform> Replica<P> {
         let Some((cert, stream)) = self.snapshots.newest() else {
             return;
         };
-        let mut base = records::checkpoint(cert, &stream);
+        let mut base = self.epoch_records(&Bytes::new());
+        base.extend(records::checkpoint(cert, &stream));
         let covered = cert.height;
         let safety = consensus::Durable::Safety(Box::new(self.core.safety().clone()));
         base.push(records::encode(&safety));
