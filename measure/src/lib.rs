@@ -8,6 +8,7 @@
 //! orchestrator owns the [`RunFolder`] and the [`EventLog`].
 
 pub mod clock;
+pub mod drill;
 pub mod event;
 pub mod files;
 pub mod fingerprint;
@@ -24,6 +25,7 @@ pub mod seen;
 pub mod usage;
 
 pub use clock::{WallAnchor, monotonic_ns};
+pub use drill::{AfterSplit, Attack, DrillKind, DrillStep, PlannedDrill, SecondDrill};
 pub use event::{Event, EventKind, EventLog, FaultAction};
 pub use files::MeasureError;
 pub use fingerprint::Fingerprint;

@@ -93,7 +93,12 @@ impl Recovery {
         let mut seen = BTreeSet::new();
         conflict
             .chain(reports)
-            .filter(|proof| proof.chain.first().is_some_and(|core| seen.insert(core.id())))
+            .filter(|proof| {
+                proof
+                    .chain
+                    .first()
+                    .is_some_and(|core| seen.insert(core.id()))
+            })
             .cloned()
             .collect()
     }
@@ -106,7 +111,8 @@ impl Recovery {
         if self.attribution.done.contains(&key) || self.attribution.done.len() >= PAIRS_MAX {
             return Vec::new();
         }
-        let base = |core: &types::HeaderCore| split.branch_base(core.id(), core.height, self.executed);
+        let base =
+            |core: &types::HeaderCore| split.branch_base(core.id(), core.height, self.executed);
         let (Some(base_a), Some(base_b)) = (base(a), base(b)) else {
             return Vec::new();
         };

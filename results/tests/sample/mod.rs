@@ -173,6 +173,9 @@ fn run_record() -> RunRecord {
         seed: 1,
         faults: Vec::new(),
         adversaries: Vec::new(),
+        drill: None,
+        recovery: None,
+        delay_ms: 0.0,
         thresholds: Thresholds {
             goodput_min: Some(0.99),
             p50_ms_max: Some(12.0),
