@@ -2,6 +2,7 @@
 //! disk, no thread, no randomness. What must be durable before a message leaves is stated by the
 //! order of effects: everything persisted before a message that says `durable` precedes it on disk.
 
+pub mod accountability;
 mod cars;
 mod chain_sync;
 mod checkpoints;
