@@ -10,7 +10,7 @@ use types::{
 };
 
 use crate::core::Core;
-use crate::delivery::{Delivery, DeliveredBlock};
+use crate::delivery::{DeliveredBlock, Delivery};
 use crate::effect::{Effect, Nanos};
 use crate::lanes::CutEntry;
 
@@ -285,12 +285,7 @@ impl Core {
     }
 
     /// A delivery of `headers`, up to `tip`, that goes on from the own executed chain at `base`.
-    fn deliver_from(
-        &self,
-        base: Height,
-        headers: &[Arc<Header>],
-        tip: Height,
-    ) -> Option<Delivery> {
+    fn deliver_from(&self, base: Height, headers: &[Arc<Header>], tip: Height) -> Option<Delivery> {
         let mut cut = self.cut_at(base)?;
         let mut delivery = self.delivery.branch_off(&cut, base);
         for header in headers.iter().take_while(|h| h.height <= tip) {

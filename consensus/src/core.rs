@@ -17,10 +17,10 @@ use crate::lanes::{CutEntry, Lanes};
 use crate::leaders::Leaders;
 use crate::pacemaker::Pacemaker;
 use crate::propose::Proposer;
-use crate::values::Values;
 use crate::rules::Rules;
 use crate::safety::Safety;
 use crate::tree::{Tip, Tree};
+use crate::values::Values;
 use crate::votes::Votes;
 
 /// Counters of the protocol; monotonic but for the gauges.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use types::{
     BlockId, Car, CarCert, CarId, CheckpointCert, CommitProof, Conflict, Digest, Epoch, ForkReport,
-    Fraud, Header, Height, Message, Qc, RecoveryValue, ReplicaId, Resumption, SignerSet, View, Vote,
+    Fraud, Header, Height, Message, Qc, RecoveryValue, ReplicaId, Resumption, SignerSet, View,
+    Vote,
 };
 
 use crate::delivery::DeliveredBlock;
@@ -141,7 +142,10 @@ pub enum Effect {
         excluded: SignerSet,
     },
     /// The recovery gate opened, or is closed for this reason.
-    Gate { open: bool, why: String },
+    Gate {
+        open: bool,
+        why: String,
+    },
     /// The recovery block is final.
     Resumed(Box<Resumption>),
     /// Every byte of the merged history is here: roll back, execute, begin the working epoch.

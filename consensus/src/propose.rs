@@ -54,7 +54,10 @@ impl Core {
             Some(_) => Default::default(),
             None => self.candidate_cut(&parent.cut),
         };
-        let has_work = excluded.is_some() || !verified.is_empty() || !doubtful.is_empty() || self.data_waits(high.block);
+        let has_work = excluded.is_some()
+            || !verified.is_empty()
+            || !doubtful.is_empty()
+            || self.data_waits(high.block);
         if !has_work {
             let due = self.pacemaker.started_ns + self.config.timing.idle_view_ns;
             if now < due {

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use types::{
-    CommitProof, Conflict, Digest, Epoch, ForkReport, Fraud, Header, Height, Message, Mode, Proposal,
-    Qc, RecoveryValue, ReplicaId, Resumption, SignerSet, Tc, Timeout, Verified,
+    CommitProof, Conflict, Digest, Epoch, ForkReport, Fraud, Header, Height, Message, Mode,
+    Proposal, Qc, RecoveryValue, ReplicaId, Resumption, SignerSet, Tc, Timeout, Verified,
 };
 
 use crate::accountability::culprits;
@@ -336,7 +336,12 @@ impl Recovery {
         self.want_value(out);
     }
 
-    pub fn handle_timeout(&mut self, now: Nanos, timeout: Verified<Timeout>, out: &mut Vec<Effect>) {
+    pub fn handle_timeout(
+        &mut self,
+        now: Nanos,
+        timeout: Verified<Timeout>,
+        out: &mut Vec<Effect>,
+    ) {
         let from = timeout.replica;
         if !self.knows(timeout.high_qc.excluded) {
             return self.later(from, Declared::Timeout(timeout));
@@ -420,11 +425,7 @@ impl Recovery {
 
     /// Eq. 1 and the operator's or the policy's consent.
     fn open_gate(&mut self, now: Nanos, out: &mut Vec<Effect>) {
-        let (n, b, envelope) = (
-            self.of.members.len(),
-            self.excluded.len(),
-            self.of.envelope,
-        );
+        let (n, b, envelope) = (self.of.members.len(), self.excluded.len(), self.of.envelope);
         let why = if b > envelope {
             Some(format!(
                 "{b} convicted of {n}, but the cluster reckons with at most F = {envelope} faults: the envelope is refuted, an operator must decide"

@@ -32,7 +32,8 @@ impl Core {
         self.collect_votes(out);
         if let Some(tc) = self
             .pacemaker
-            .certificate(&self.config.epoch, view, self.excluded) {
+            .certificate(&self.config.epoch, view, self.excluded)
+        {
             self.stats.tcs_formed += 1;
             self.handle_tc(now, &tc, out);
             return;

@@ -329,7 +329,10 @@ impl Tree {
 }
 
 /// The lane-wise maximum: a cut names only lanes that advance, each by a higher index.
-pub(crate) fn extend_cut(parent: &Arc<Vec<CutEntry>>, header: &Header) -> Option<Arc<Vec<CutEntry>>> {
+pub(crate) fn extend_cut(
+    parent: &Arc<Vec<CutEntry>>,
+    header: &Header,
+) -> Option<Arc<Vec<CutEntry>>> {
     if header.cut.is_empty() {
         return Some(parent.clone());
     }

@@ -50,7 +50,10 @@ impl Core {
                         false => Content::Unfit,
                     };
                 }
-                let of_tc = header.tc.as_ref().map_or(SignerSet::EMPTY, |tc| tc.excluded);
+                let of_tc = header
+                    .tc
+                    .as_ref()
+                    .map_or(SignerSet::EMPTY, |tc| tc.excluded);
                 let plain = header.cut.is_empty() && of_tc.is_subset(excluded);
                 match starts {
                     true if !plain => false,

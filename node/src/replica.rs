@@ -462,10 +462,12 @@ impl<P: Platform> Replica<P> {
         if self.recovery.is_none() {
             return;
         }
-        self.with_recovery(|recovery, core, out| match now_ns >= recovery.deadline_ns() {
-            true => recovery.tick(now_ns, core, out),
-            false => recovery.advance(now_ns, core, out),
-        });
+        self.with_recovery(
+            |recovery, core, out| match now_ns >= recovery.deadline_ns() {
+                true => recovery.tick(now_ns, core, out),
+                false => recovery.advance(now_ns, core, out),
+            },
+        );
         self.settle(now_ns);
     }
 

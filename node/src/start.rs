@@ -16,7 +16,7 @@ use crate::config::{self, ClientAuth, Durability, NodeConfig};
 use crate::control::Shapes;
 use crate::crypto_pool::{CostModel, CryptoPool, Work};
 use crate::real::{Real, RealPlatform};
-use crate::replica::{RecoveryConfig, RulesFactory, Replica, ReplicaConfig, Signer};
+use crate::replica::{RecoveryConfig, Replica, ReplicaConfig, RulesFactory, Signer};
 use crate::{NodeError, REPLY_FRAME_LEN_MAX};
 
 /// A replica that is about to run, and what reports say about its set-up.

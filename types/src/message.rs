@@ -267,7 +267,9 @@ impl Message {
             Message::ForkReport(m) => m.epoch,
             Message::ValueRequest(epoch, _) | Message::Value(epoch, _) => *epoch,
             Message::Resumption(m) => m.of,
-            Message::Batch(_) | Message::BatchRequest(_) | Message::BatchResponse(_) => return None,
+            Message::Batch(_) | Message::BatchRequest(_) | Message::BatchResponse(_) => {
+                return None;
+            }
         })
     }
 

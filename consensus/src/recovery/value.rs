@@ -15,12 +15,7 @@ impl Recovery {
     // ---- reports ------------------------------------------------------------------------------
 
     /// Asks the driver to sign this replica's report, unless it reported before.
-    pub fn report(
-        &mut self,
-        tip: BlockId,
-        proof: Option<CommitProof>,
-        out: &mut Vec<Effect>,
-    ) {
+    pub fn report(&mut self, tip: BlockId, proof: Option<CommitProof>, out: &mut Vec<Effect>) {
         if self.reports.contains_key(&self.core.config.me) {
             return;
         }
@@ -231,7 +226,9 @@ impl Recovery {
         let seats = self.of.members.difference(self.excluded);
         value.excluded == self.excluded
             && value.standbys.is_empty()
-            && value.excluded.is_subset(convicted(self.rule, &value.frauds))
+            && value
+                .excluded
+                .is_subset(convicted(self.rule, &value.frauds))
             && value.reports.len() >= self.reports_needed(self.excluded)
             && value.reports.iter().all(|r| seats.contains(r.replica))
             && value.reports.iter().all(|r| self.holds(split, r))

@@ -68,7 +68,13 @@ impl<P: Platform> Replica<P> {
     // ---- messages of other epochs ---------------------------------------------------------------
 
     /// A message of an epoch that is neither the working one nor its recovery.
-    pub(super) fn on_foreign(&mut self, now: u64, from: ReplicaId, epoch: EpochId, message: Message) {
+    pub(super) fn on_foreign(
+        &mut self,
+        now: u64,
+        from: ReplicaId,
+        epoch: EpochId,
+        message: Message,
+    ) {
         let past = self
             .past
             .as_ref()
@@ -155,7 +161,12 @@ impl<P: Platform> Replica<P> {
         }
         let mut told: Vec<(Height, Vec<SessionEntries>)> = Vec::new();
         for block in &plan.blocks {
-            let entries = self.execute_merged(block.header.height, block.id.0.0, block.header.view.0, &block.batches);
+            let entries = self.execute_merged(
+                block.header.height,
+                block.id.0.0,
+                block.header.view.0,
+                &block.batches,
+            );
             told.push((block.header.height, entries));
         }
         let root = plan.epoch.root_height;
@@ -212,7 +223,8 @@ impl<P: Platform> Replica<P> {
         }
         self.exec = exec;
         let epoch = self.config.epoch.id.0.0[..8].try_into().unwrap_or_default();
-        self.ledger.push(measure::LedgerRecord::rollback(keep.0, epoch));
+        self.ledger
+            .push(measure::LedgerRecord::rollback(keep.0, epoch));
         Ok(())
     }
 
@@ -223,7 +235,10 @@ impl<P: Platform> Replica<P> {
     ) -> Result<Vec<execution::BatchInput>, String> {
         let input = |(lane, batch): &(ReplicaId, BatchRef)| {
             let bytes = self.store.get(&batch.digest).cloned().ok_or_else(|| {
-                format!("batch {} vanished before its execution: this is a defect", batch.digest)
+                format!(
+                    "batch {} vanished before its execution: this is a defect",
+                    batch.digest
+                )
             })?;
             Ok(execution::BatchInput {
                 digest: batch.digest,
@@ -251,15 +266,19 @@ impl<P: Platform> Replica<P> {
             }
         };
         let mut sessions: Vec<SessionEntries> = Vec::new();
-        let summary = self.exec.execute_block(height, &inputs, &mut |_, session, entry| {
-            match sessions.last_mut() {
-                Some(last) if last.session == *session => last.entries.push(entry),
-                _ => sessions.push(SessionEntries {
-                    session: *session,
-                    entries: vec![entry],
-                }),
-            }
-        });
+        let summary = self
+            .exec
+            .execute_block(
+                height,
+                &inputs,
+                &mut |_, session, entry| match sessions.last_mut() {
+                    Some(last) if last.session == *session => last.entries.push(entry),
+                    _ => sessions.push(SessionEntries {
+                        session: *session,
+                        entries: vec![entry],
+                    }),
+                },
+            );
         self.count(&summary);
         self.ledger.push(measure::LedgerRecord {
             height: height.0,

@@ -4,9 +4,7 @@
 use consensus::Recovery;
 use crypto::Job;
 use types::client::Response;
-use types::{
-    CommitProof, Conflict, Fraud, Height, Message, ReplicaId, SignerSet, Verified,
-};
+use types::{CommitProof, Conflict, Fraud, Height, Message, ReplicaId, SignerSet, Verified};
 
 use super::outbox::Out;
 use super::{Pending, Replica};
@@ -35,7 +33,11 @@ impl<P: Platform> Replica<P> {
                 }
             }
             Message::Conflict(m) => {
-                if self.recovery.as_ref().is_none_or(|r| r.conflict().is_none()) {
+                if self
+                    .recovery
+                    .as_ref()
+                    .is_none_or(|r| r.conflict().is_none())
+                {
                     self.check(from, Job::Conflict(m));
                 }
             }
@@ -56,7 +58,11 @@ impl<P: Platform> Replica<P> {
                 }
             }
             Message::Resumption(m) => {
-                if self.recovery.as_ref().is_none_or(|r| r.resumption().is_none()) {
+                if self
+                    .recovery
+                    .as_ref()
+                    .is_none_or(|r| r.resumption().is_none())
+                {
                     self.check(from, Job::Resumption(m));
                 }
             }
@@ -97,7 +103,10 @@ impl<P: Platform> Replica<P> {
             if !self.core.heard_otherwise(from, height) {
                 return;
             }
-            let why = format!("its notice differed at height {}, its proof does not", block.height);
+            let why = format!(
+                "its notice differed at height {}, its proof does not",
+                block.height
+            );
             return self.note(now, What::FalseAlarm { from, why });
         }
         let conflict = Conflict {
@@ -118,7 +127,10 @@ impl<P: Platform> Replica<P> {
         if conflict.epoch != self.config.epoch.id || self.config.recovery.is_none() {
             return;
         }
-        let news = self.recovery.as_ref().is_none_or(|r| r.conflict().is_none());
+        let news = self
+            .recovery
+            .as_ref()
+            .is_none_or(|r| r.conflict().is_none());
         if news {
             self.note(now, What::Conflict(Box::new(conflict.get().clone())));
         }
@@ -128,7 +140,11 @@ impl<P: Platform> Replica<P> {
         });
     }
 
-    pub(super) fn frauds_checked(&mut self, now: u64, verdicts: Vec<Result<Verified<Fraud>, crypto::Reject>>) {
+    pub(super) fn frauds_checked(
+        &mut self,
+        now: u64,
+        verdicts: Vec<Result<Verified<Fraud>, crypto::Reject>>,
+    ) {
         let (mut good, mut bad) = (Vec::new(), 0);
         for verdict in verdicts {
             match verdict {
@@ -159,6 +175,9 @@ impl<P: Platform> Replica<P> {
             };
             return self.outbox.push(Out::Client(client, judged));
         }
-        self.submit(Pending::ClientConflict { client, id }, Job::Conflict(Box::new(conflict)));
+        self.submit(
+            Pending::ClientConflict { client, id },
+            Job::Conflict(Box::new(conflict)),
+        );
     }
 }

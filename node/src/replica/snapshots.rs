@@ -456,7 +456,9 @@ impl<P: Platform> Replica<P> {
     pub(super) fn maybe_rotate(&mut self) {
         let grown =
             self.config.durable && self.platform.journal_bytes() > self.config.journal_bytes;
-        let base = self.snapshots.base_height(self.store.floor(self.exec.height()));
+        let base = self
+            .snapshots
+            .base_height(self.store.floor(self.exec.height()));
         if grown && base.is_some_and(|base| base > self.snapshots.journal_base) {
             self.rotate();
         }

@@ -223,7 +223,8 @@ impl Signed {
         }
         if !self
             .epoch
-            .is_quorum_without(justify.votes.signers, justify.excluded) {
+            .is_quorum_without(justify.votes.signers, justify.excluded)
+        {
             return fail("its certificate has no quorum".into());
         }
         let liar = justify.votes.signers.iter().find(|id| {
