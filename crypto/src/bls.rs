@@ -3,6 +3,8 @@
 //!
 //! blst must be built with `no-threads`: its pool costs a quarter more CPU for no less wall time.
 
+use std::fmt;
+
 use blst::min_sig::{AggregatePublicKey, AggregateSignature, PublicKey, SecretKey, Signature};
 use blst::{BLST_ERROR, Pairing, blst_p1_affine, blst_p2_affine};
 use bytes::Bytes;
@@ -10,6 +12,7 @@ use types::{Member, Multisig, ReplicaId, SchemeName, SignerSet};
 
 use crate::ed25519::Ed25519;
 use crate::error::KeyError;
+use crate::pairing::{self, Lines, Sums};
 use crate::scheme::{Aggregate, Claim, VoteScheme};
 
 const DST_VOTE: &[u8] = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_";
@@ -24,11 +27,20 @@ const COEFFICIENT_BITS: usize = 128;
 #[derive(Debug, Clone, Copy)]
 pub struct Bls;
 
-/// Affine keys, each checked once, and the sum of all.
-#[derive(Debug, Clone)]
+/// Affine keys, each checked once, the sum of all, and what pairings with sums of some have in common.
 pub struct BlsRing {
     keys: Vec<PublicKey>,
     all: AggregatePublicKey,
+    generator: Lines,
+    sums: Sums,
+}
+
+impl fmt::Debug for BlsRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlsRing")
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
+    }
 }
 
 impl VoteScheme for Bls {
@@ -59,14 +71,10 @@ impl VoteScheme for Bls {
             .zip(0..)
             .map(|(member, seat)| check_member(member, ReplicaId(seat)))
             .collect::<Result<Vec<_>, _>>()?;
-        let borrowed: Vec<&PublicKey> = keys.iter().collect();
-        let all = AggregatePublicKey::aggregate(&borrowed, false).map_err(|_| {
-            KeyError::CommitteeSize {
-                found: 0,
-                limit: types::limits::REPLICAS_MAX,
-            }
-        })?;
-        Ok(BlsRing { keys, all })
+        BlsRing::new(keys).ok_or(KeyError::CommitteeSize {
+            found: 0,
+            limit: types::limits::REPLICAS_MAX,
+        })
     }
 
     fn sign(secret: &SecretKey, statement: &[u8]) -> Bytes {
@@ -74,10 +82,8 @@ impl VoteScheme for Bls {
     }
 
     fn verify_share(ring: &BlsRing, signer: ReplicaId, statement: &[u8], share: &[u8]) -> bool {
-        match (ring.keys.get(signer.index()), decode_signature(share)) {
-            (Some(key), Some(signature)) => holds(key, statement, &signature),
-            _ => false,
-        }
+        let signers = SignerSet::from_iter([signer]);
+        decode_signature(share).is_some_and(|share| ring.holds(signers, statement, &share))
     }
 
     /// Adds everything up and verifies once; only if that fails, looks for the bad shares by halves.
@@ -114,13 +120,8 @@ impl VoteScheme for Bls {
     }
 
     fn verify(ring: &BlsRing, statement: &[u8], multisig: &Multisig) -> bool {
-        match (
-            ring.key_of(multisig.signers),
-            decode_signature(&multisig.bytes),
-        ) {
-            (Some(key), Some(signature)) => holds(&key, statement, &signature),
-            _ => false,
-        }
+        let signature = decode_signature(&multisig.bytes);
+        signature.is_some_and(|sum| ring.holds(multisig.signers, statement, &sum))
     }
 
     /// A random linear combination: `k + 1` Miller loops and one final exponentiation instead of `2k`
@@ -135,6 +136,7 @@ impl VoteScheme for Bls {
             match (key, signature) {
                 (Some(key), Some(signature)) => good.push(Term {
                     at,
+                    signers: claim.multisig.signers,
                     key,
                     signature,
                     scalar,
@@ -143,13 +145,25 @@ impl VoteScheme for Bls {
                 _ => bad.push(at),
             }
         }
-        find_bad_terms(&good, false, &mut bad);
+        find_bad_terms(ring, &good, false, &mut bad);
         bad.sort_unstable();
         bad
     }
 }
 
 impl BlsRing {
+    /// None without keys.
+    fn new(keys: Vec<PublicKey>) -> Option<BlsRing> {
+        let borrowed: Vec<&PublicKey> = keys.iter().collect();
+        let all = AggregatePublicKey::aggregate(&borrowed, false).ok()?;
+        Some(BlsRing {
+            keys,
+            all,
+            generator: Lines::of_negative_generator(),
+            sums: Sums::default(),
+        })
+    }
+
     /// Sum of the signers' keys, made from whichever is shorter: those who signed or those who did not.
     fn key_of(&self, signers: SignerSet) -> Option<PublicKey> {
         let everybody = SignerSet::all(self.keys.len());
@@ -173,6 +187,25 @@ impl BlsRing {
         };
         Some(sum.to_public_key())
     }
+
+    /// True if `signature` is the sum of what all of `signers` said: `e(signature, -G) e(hash, keys) = 1`.
+    fn holds(&self, signers: SignerSet, statement: &[u8], signature: &Signature) -> bool {
+        // Neither at infinity nor outside of the subgroup.
+        if signature.validate(true).is_err() {
+            return false;
+        }
+        let sum = || {
+            let sum = self.key_of(signers)?;
+            // The sum of keys of the subgroup may only be at infinity.
+            sum.validate().ok()?;
+            Some(*<&blst_p2_affine>::from(&sum))
+        };
+        let Some(keys) = self.sums.lines(signers, sum) else {
+            return false;
+        };
+        let hash = pairing::hash(statement, DST_VOTE);
+        pairing::product_is_one([(signature.into(), &self.generator), (&hash, &keys)])
+    }
 }
 
 struct Search<'a> {
@@ -195,8 +228,10 @@ impl Search<'_> {
                 sum.add_signature(signature, false).ok()?;
             }
             let signers = shares.iter().map(|(signer, _)| *signer).collect();
-            let key = self.ring.key_of(signers)?;
-            if holds(&key, self.statement, &sum.to_signature()) {
+            if self
+                .ring
+                .holds(signers, self.statement, &sum.to_signature())
+            {
                 return Some(sum);
             }
         }
@@ -244,7 +279,7 @@ fn check_member(member: &Member, replica: ReplicaId) -> Result<PublicKey, KeyErr
     }
 }
 
-/// Decodes without the subgroup check, which [`holds`] and the batch do.
+/// Decodes without the subgroup check, which [`BlsRing::holds`] and the batch do.
 fn decode_signature(bytes: &[u8]) -> Option<Signature> {
     match bytes.len() {
         SIGNATURE_LEN => Signature::uncompress(bytes).ok(),
@@ -252,22 +287,18 @@ fn decode_signature(bytes: &[u8]) -> Option<Signature> {
     }
 }
 
-fn holds(key: &PublicKey, statement: &[u8], signature: &Signature) -> bool {
-    signature.fast_aggregate_verify_pre_aggregated(true, statement, DST_VOTE, key)
-        == BLST_ERROR::BLST_SUCCESS
-}
-
 /// One claim of a batch, ready for the pairing; its signature is in the subgroup.
 struct Term<'a> {
     at: usize,
+    signers: SignerSet,
     key: PublicKey,
     signature: Signature,
     scalar: [u8; COEFFICIENT_BITS / 8],
     statement: &'a [u8],
 }
 
-fn find_bad_terms(terms: &[Term<'_>], known_bad: bool, bad: &mut Vec<usize>) {
-    if terms.is_empty() || (!known_bad && terms_hold(terms)) {
+fn find_bad_terms(ring: &BlsRing, terms: &[Term<'_>], known_bad: bool, bad: &mut Vec<usize>) {
+    if terms.is_empty() || (!known_bad && terms_hold(ring, terms)) {
         return;
     }
     if let [term] = terms {
@@ -276,13 +307,13 @@ fn find_bad_terms(terms: &[Term<'_>], known_bad: bool, bad: &mut Vec<usize>) {
     }
     let (left, right) = terms.split_at(terms.len() / 2);
     let bad_before = bad.len();
-    find_bad_terms(left, false, bad);
-    find_bad_terms(right, bad.len() == bad_before, bad);
+    find_bad_terms(ring, left, false, bad);
+    find_bad_terms(ring, right, bad.len() == bad_before, bad);
 }
 
-fn terms_hold(terms: &[Term<'_>]) -> bool {
+fn terms_hold(ring: &BlsRing, terms: &[Term<'_>]) -> bool {
     if let [term] = terms {
-        return holds(&term.key, term.statement, &term.signature);
+        return ring.holds(term.signers, term.statement, &term.signature);
     }
     let mut pairing = Pairing::new(true, DST_VOTE);
     let added = terms.iter().all(|term| {

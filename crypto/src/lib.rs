@@ -21,6 +21,7 @@ mod job;
 mod keyfile;
 mod keys;
 mod list;
+mod pairing;
 mod proof;
 mod scheme;
 mod verify;
