@@ -4,6 +4,7 @@
 //! blst must be built with `no-threads`: its pool costs a quarter more CPU for no less wall time.
 
 use std::fmt;
+use std::sync::Arc;
 
 use blst::min_sig::{AggregatePublicKey, AggregateSignature, PublicKey, SecretKey, Signature};
 use blst::{BLST_ERROR, Pairing, blst_p1_affine, blst_p2_affine};
@@ -12,7 +13,7 @@ use types::{Member, Multisig, ReplicaId, SchemeName, SignerSet};
 
 use crate::ed25519::Ed25519;
 use crate::error::KeyError;
-use crate::pairing::{self, Lines, Sums};
+use crate::pairing::{self, Kept, Lines};
 use crate::scheme::{Aggregate, Claim, VoteScheme};
 
 const DST_VOTE: &[u8] = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_";
@@ -23,6 +24,11 @@ const SIGNATURE_LEN: usize = 48;
 /// pure function: an attacker may try coefficients offline, and 64 bits would not be enough.
 const COEFFICIENT_BITS: usize = 128;
 
+/// Sums of keys whose lines are kept, at 20 KB each: all quorums of seven replicas.
+const SUMS_MAX: usize = 32;
+/// Statements whose points are kept: a few views' worth.
+const HASHES_MAX: usize = 8;
+
 /// The default scheme of votes.
 #[derive(Debug, Clone, Copy)]
 pub struct Bls;
@@ -32,7 +38,10 @@ pub struct BlsRing {
     keys: Vec<PublicKey>,
     all: AggregatePublicKey,
     generator: Lines,
-    sums: Sums,
+    /// Lines of the sums of keys of late.
+    sums: Kept<SignerSet, Arc<Lines>>,
+    /// Points that stand for statements: whoever votes for a block soon checks its certificate.
+    hashes: Kept<Vec<u8>, blst_p1_affine>,
 }
 
 impl fmt::Debug for BlsRing {
@@ -79,6 +88,11 @@ impl VoteScheme for Bls {
 
     fn sign(secret: &SecretKey, statement: &[u8]) -> Bytes {
         Bytes::copy_from_slice(&secret.sign(statement, DST_VOTE, &[]).compress())
+    }
+
+    fn sign_in(ring: &BlsRing, secret: &SecretKey, statement: &[u8]) -> Bytes {
+        let signature = pairing::sign(&ring.hash(statement), secret);
+        Bytes::copy_from_slice(&signature.compress())
     }
 
     fn verify_share(ring: &BlsRing, signer: ReplicaId, statement: &[u8], share: &[u8]) -> bool {
@@ -160,7 +174,8 @@ impl BlsRing {
             keys,
             all,
             generator: Lines::of_negative_generator(),
-            sums: Sums::default(),
+            sums: Kept::new(SUMS_MAX),
+            hashes: Kept::new(HASHES_MAX),
         })
     }
 
@@ -194,17 +209,32 @@ impl BlsRing {
         if signature.validate(true).is_err() {
             return false;
         }
-        let sum = || {
-            let sum = self.key_of(signers)?;
-            // The sum of keys of the subgroup may only be at infinity.
-            sum.validate().ok()?;
-            Some(*<&blst_p2_affine>::from(&sum))
-        };
-        let Some(keys) = self.sums.lines(signers, sum) else {
+        let Some(keys) = self.lines_of(signers) else {
             return false;
         };
-        let hash = pairing::hash(statement, DST_VOTE);
+        let hash = self.hash(statement);
         pairing::product_is_one([(signature.into(), &self.generator), (&hash, &keys)])
+    }
+
+    fn lines_of(&self, signers: SignerSet) -> Option<Arc<Lines>> {
+        if let Some(lines) = self.sums.find(&signers) {
+            return Some(lines);
+        }
+        let sum = self.key_of(signers)?;
+        // The sum of keys of the subgroup lies in it, but may be at infinity.
+        sum.validate().ok()?;
+        let lines = Arc::new(Lines::of((&sum).into()));
+        self.sums.keep(signers, lines.clone());
+        Some(lines)
+    }
+
+    fn hash(&self, statement: &[u8]) -> blst_p1_affine {
+        if let Some(hash) = self.hashes.find(statement) {
+            return hash;
+        }
+        let hash = pairing::hash(statement, DST_VOTE);
+        self.hashes.keep(statement.to_vec(), hash);
+        hash
     }
 }
 

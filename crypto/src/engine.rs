@@ -84,7 +84,7 @@ impl<S: VoteScheme> Engine<S> {
             view,
             block,
             voter: me.replica,
-            share: S::sign(&me.vote, &statement::vote(epoch, view, block)),
+            share: S::sign_in(&self.ring, &me.vote, &statement::vote(epoch, view, block)),
         }
     }
 

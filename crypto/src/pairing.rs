@@ -9,25 +9,23 @@
 //! lines takes one pair only. The loop here is that one, with the steps of all pairs in each round.
 #![allow(unsafe_code)]
 
+use std::borrow::Borrow;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use blst::min_sig::{SecretKey, Signature};
 use blst::{
     BLS12_381_NEG_G2, blst_fp, blst_fp_add, blst_fp_cneg, blst_fp_mul, blst_fp6, blst_fp12,
     blst_fp12_conjugate, blst_fp12_finalverify, blst_fp12_mul_by_xy00z0, blst_fp12_one,
-    blst_fp12_sqr, blst_hash_to_g1, blst_p1, blst_p1_affine, blst_p1_to_affine, blst_p2_affine,
-    blst_precompute_lines,
+    blst_fp12_sqr, blst_hash_to_g1, blst_p1, blst_p1_affine, blst_p1_from_affine,
+    blst_p1_to_affine, blst_p2_affine, blst_precompute_lines, blst_scalar, blst_sign_pk_in_g2,
 };
-use types::SignerSet;
 
 /// Lines of one point: as many as the loop has doublings (63) and additions (5).
 const LINES: usize = 68;
 /// Doublings after each addition: the bits of the curve's parameter below its highest two, see
 /// `miller_loop_lines` in blst's `pairing.c`. Before the first addition stands one doubling.
 const RUNS: [usize; 5] = [2, 3, 9, 32, 16];
-
-/// Sums of keys whose lines are kept, at 20 KB each: all quorums of seven replicas.
-const SUMS_MAX: usize = 32;
 
 /// The lines of one point of G2.
 #[derive(Clone)]
@@ -112,6 +110,20 @@ pub(crate) fn product_is_one(pairs: [(&blst_p1_affine, &Lines); 2]) -> bool {
     }
 }
 
+/// `secret` times the point that stands for a statement.
+pub(crate) fn sign(hash: &blst_p1_affine, secret: &SecretKey) -> Signature {
+    let (mut point, mut signature) = (blst_p1::default(), blst_p1::default());
+    let mut affine = blst_p1_affine::default();
+    let secret: &blst_scalar = secret.into();
+    // SAFETY: conversions and one multiplication between values of their types.
+    unsafe {
+        blst_p1_from_affine(&mut point, hash);
+        blst_sign_pk_in_g2(&mut signature, &point, secret);
+        blst_p1_to_affine(&mut affine, &signature);
+    }
+    Signature::from(affine)
+}
+
 /// The point of G1 that stands for a statement.
 pub(crate) fn hash(statement: &[u8], domain: &[u8]) -> blst_p1_affine {
     let (mut point, mut affine) = (blst_p1::default(), blst_p1_affine::default());
@@ -131,34 +143,40 @@ pub(crate) fn hash(statement: &[u8], domain: &[u8]) -> blst_p1_affine {
     affine
 }
 
-/// Lines of the sums of keys that certificates of late were signed with; oldest forgotten first.
-#[derive(Default)]
-pub(crate) struct Sums(Mutex<VecDeque<(SignerSet, Arc<Lines>)>>);
+/// The newest few values by key, so that they need not be made again; oldest forgotten first.
+pub(crate) struct Kept<K, V> {
+    entries: Mutex<VecDeque<(K, V)>>,
+    capacity: usize,
+}
 
-impl Sums {
-    /// The kept lines, or those of the point that `make` adds up.
-    pub(crate) fn lines(
-        &self,
-        signers: SignerSet,
-        make: impl FnOnce() -> Option<blst_p2_affine>,
-    ) -> Option<Arc<Lines>> {
-        let find = |kept: &VecDeque<(SignerSet, Arc<Lines>)>| {
-            let found = kept.iter().find(|(of, _)| *of == signers)?;
-            Some(found.1.clone())
-        };
-        // A panic elsewhere cannot leave an entry half-written: go on with it.
-        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lines) = find(&lock()) {
-            return Some(lines);
+impl<K, V: Clone> Kept<K, V> {
+    pub(crate) fn new(capacity: usize) -> Kept<K, V> {
+        let entries = Mutex::new(VecDeque::with_capacity(capacity));
+        Kept { entries, capacity }
+    }
+
+    pub(crate) fn find<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: PartialEq + ?Sized,
+    {
+        let entries = self.lock();
+        let found = entries.iter().find(|(known, _)| known.borrow() == key)?;
+        Some(found.1.clone())
+    }
+
+    /// Two who make the same value at the same time keep it twice: no harm.
+    pub(crate) fn keep(&self, key: K, value: V) {
+        let mut entries = self.lock();
+        if entries.len() >= self.capacity {
+            entries.pop_front();
         }
-        // Not under the lock: others go on meanwhile, at worst one sum is made twice.
-        let lines = Arc::new(Lines::of(&make()?));
-        let mut kept = lock();
-        if kept.len() >= SUMS_MAX {
-            kept.pop_front();
-        }
-        kept.push_back((signers, lines.clone()));
-        Some(lines)
+        entries.push_back((key, value));
+    }
+
+    // A panic elsewhere cannot leave an entry half-written: go on with it.
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(K, V)>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

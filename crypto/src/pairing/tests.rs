@@ -41,13 +41,23 @@ fn products_are_what_the_library_says() {
 }
 
 #[test]
-fn kept_sums_are_bounded_and_the_newest_stay() {
-    let sums = Sums::default();
-    let point = *<&blst_p2_affine>::from(&secret(1).sk_to_pk());
-    for signers in 1..=3 * SUMS_MAX as u128 {
-        assert!(sums.lines(SignerSet(signers), || Some(point)).is_some());
-        assert!(sums.lines(SignerSet(signers), || None).is_some(), "kept");
+fn signatures_over_a_hash_are_what_the_library_makes() {
+    for tag in 0..8 {
+        let (secret, statement) = (secret(tag), [b's', tag]);
+        let ours = sign(&hash(&statement, DOMAIN), &secret).compress();
+        assert_eq!(ours, secret.sign(&statement, DOMAIN, &[]).compress());
     }
-    assert!(sums.lines(SignerSet(1), || None).is_none());
-    assert_eq!(sums.0.lock().unwrap().len(), SUMS_MAX);
+}
+
+#[test]
+fn what_is_kept_is_bounded_and_the_newest_stay() {
+    let kept = Kept::new(4);
+    for key in 0..20 {
+        assert_eq!(kept.find(&key), None);
+        kept.keep(key, key * 2);
+        assert_eq!(kept.find(&key), Some(key * 2));
+    }
+    assert_eq!(kept.find(&16), Some(32));
+    assert_eq!(kept.find(&15), None);
+    assert_eq!(kept.lock().len(), 4);
 }
