@@ -150,12 +150,15 @@ impl Oracle {
         match done {
             Done::Proposal(Ok(p)) if self.honest[at] => self.header(&p.header),
             Done::Chain(Ok(chain)) if self.honest[at] => {
-                // Without a certificate the last header is whatever its sender likes.
-                let sure = chain.headers.len()
-                    - usize::from(chain.tip.is_none() && !chain.headers.is_empty());
-                chain.headers[..sure]
-                    .iter()
-                    .for_each(|header| self.header(header));
+                // Without a certificate, here or from before, the last header is whatever its sender likes.
+                let sure = |last: &types::Header| {
+                    chain.tip.is_some() || self.finality.is_certified(last.id())
+                };
+                let headers = match chain.headers.split_last() {
+                    Some((last, before)) if !sure(last) => before,
+                    _ => &chain.headers,
+                };
+                headers.iter().for_each(|header| self.header(header));
             }
             Done::Votes { qc: Some(qc), .. } => {
                 if let Some(signed) = self.signed.get_mut(&qc.epoch) {
