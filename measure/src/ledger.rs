@@ -13,6 +13,7 @@
 //! same contents. A marker (view of all ones, block of zeros) says that everything above its height
 //! was undone by a recovery.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -236,6 +237,20 @@ impl Ledger {
             torn_bytes,
             damaged,
         })
+    }
+
+    /// What stands in the end, by height: everything above a marker's height is undone, and what
+    /// follows the marker replaces it.
+    #[must_use]
+    pub fn chain(&self) -> BTreeMap<u64, LedgerRecord> {
+        let mut chain = BTreeMap::new();
+        for record in &self.records {
+            match record.is_rollback() {
+                true => drop(chain.split_off(&record.height.saturating_add(1))),
+                false => drop(chain.insert(record.height, *record)),
+            }
+        }
+        chain
     }
 }
 
