@@ -82,6 +82,13 @@ impl<P> Byzantine<P> {
             .unwrap_or_default()
     }
 
+    /// From now on it follows `plan`; an honest wrapper stays honest.
+    pub fn set_plan(&mut self, plan: Plan) {
+        if let Some(evil) = &mut self.evil {
+            evil.plan = plan;
+        }
+    }
+
     /// Shows the attacker a frame on its way in.
     pub fn observe(&mut self, frame: &Bytes) {
         if let Some(evil) = &mut self.evil {

@@ -21,8 +21,8 @@ use crate::{NodeError, REPLY_FRAME_LEN_MAX};
 
 /// A replica that is about to run, and what reports say about its set-up.
 #[derive(Debug)]
-pub struct Started<W: Real> {
-    pub replica: Replica<W>,
+pub struct Started<W> {
+    pub process: W,
     pub shapes: Shapes,
     pub waker: transport::Waker,
     pub setup: Setup,
@@ -44,14 +44,51 @@ pub struct Setup {
     pub started: measure::WallAnchor,
 }
 
-/// Reads keys, binds listeners, recovers the journal and puts the replica together, over what `wrap`
-/// makes of its platform.
+/// What a replica is put together from.
+pub struct Parts {
+    pub config: ReplicaConfig,
+    pub rule: CommitRule,
+    pub signer: Arc<dyn Signer>,
+    /// The records of its journal, in order.
+    pub recovered: Vec<Record>,
+    pub platform: RealPlatform,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Parts {
+    /// One replica over what `wrap` makes of the platform.
+    ///
+    /// # Errors
+    /// [`NodeError::Recovery`] if the records do not make a replica.
+    pub fn replica<W: Real>(
+        self,
+        wrap: impl FnOnce(RealPlatform) -> W,
+    ) -> Result<Replica<W>, NodeError> {
+        Replica::new(
+            self.config,
+            consensus::rules_for(self.rule),
+            self.signer,
+            self.recovered,
+            wrap(self.platform),
+            measure::monotonic_ns(),
+        )
+    }
+}
+
+/// Reads keys, binds listeners, recovers the journal, and runs what `make` makes of all this.
 ///
 /// # Errors
 /// [`NodeError`], one for each thing that can be wrong.
-pub fn start<W: Real>(
+pub fn start<W>(
     config: &NodeConfig,
-    wrap: impl FnOnce(RealPlatform, &Setup) -> W,
+    make: impl FnOnce(Parts, &Setup) -> Result<W, NodeError>,
 ) -> Result<Started<W>, NodeError> {
     let started = measure::WallAnchor::now();
     let keys = |error: crypto::KeyFileError| NodeError::Keys(error.to_string());
@@ -84,16 +121,15 @@ pub fn start<W: Real>(
     let mut platform = RealPlatform::new(transport, journal, pool, epoch.n);
     let shapes = shaped(config, &mut platform, me, epoch.n)?;
     spend_keys(config)?;
-    let replica = Replica::new(
-        replica_config(config, &setup),
-        consensus::rules_for(committee.rule),
+    let parts = Parts {
+        config: replica_config(config, &setup),
+        rule: committee.rule,
         signer,
         recovered,
-        wrap(platform, &setup),
-        measure::monotonic_ns(),
-    )?;
+        platform,
+    };
     Ok(Started {
-        replica,
+        process: make(parts, &setup)?,
         shapes,
         waker,
         setup,

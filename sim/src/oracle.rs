@@ -43,6 +43,8 @@ pub struct Oracle {
     held: Vec<HashSet<BatchDigest>>,
     cars: HashMap<types::CarId, Vec<BatchDigest>>,
     pub first: Option<Violation>,
+    /// Histories may part: what is final, and in which order, is judged elsewhere.
+    pub split: bool,
 }
 
 impl Oracle {
@@ -56,6 +58,7 @@ impl Oracle {
             held: vec![HashSet::new(); n],
             cars: HashMap::new(),
             first: None,
+            split: false,
             honest,
         }
     }
@@ -137,8 +140,10 @@ impl Oracle {
             }
             Done::Votes { qc: Some(qc), .. } => {
                 self.signed.certified(qc);
-                let verdict = self.finality.certified(qc.block);
-                self.note(verdict);
+                if !self.split {
+                    let verdict = self.finality.certified(qc.block);
+                    self.note(verdict);
+                }
             }
             Done::VoteSigned(vote) => self.signed.signed_vote(vote),
             _ => {}
@@ -147,13 +152,16 @@ impl Oracle {
 
     fn header(&mut self, header: &types::Header) {
         self.signed.header(header);
+        if self.split {
+            return;
+        }
         let verdict = self.finality.header(header);
         self.note(verdict);
     }
 
     /// Blocks that `at` executed since the last call.
     pub fn executed(&mut self, at: Seat, records: &[LedgerRecord]) {
-        if !self.honest[at] {
+        if !self.honest[at] || self.split {
             return;
         }
         for record in records {
