@@ -16,6 +16,7 @@ fn chain(len: u64) -> Vec<Header> {
             epoch: EpochId(Digest::ZERO),
             view: View(view - 1),
             block: parent,
+            excluded: types::SignerSet::EMPTY,
             votes: Multisig {
                 signers: SignerSet::EMPTY,
                 bytes: Default::default(),
