@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod event;
+pub mod evidence;
 pub mod files;
 pub mod fingerprint;
 pub mod folder;
@@ -22,6 +23,7 @@ pub mod usage;
 
 pub use clock::{WallAnchor, monotonic_ns};
 pub use event::{Event, EventKind, EventLog, FaultAction};
+pub use evidence::{Evidence, EvidenceKind, EvidenceRecord, EvidenceWriter};
 pub use files::MeasureError;
 pub use fingerprint::Fingerprint;
 pub use folder::{RunFolder, SealState};
