@@ -127,7 +127,7 @@ impl Attribution {
     }
 
     /// The proof of the theorem; none if a header on the way refutes itself.
-    fn main(&self) -> Option<Fraud> {
+    pub(super) fn main(&self) -> Option<Fraud> {
         let commits = [0, 1].map(|side| self.sides[side].first_commit(self.rule));
         let views = [0, 1].map(|side| commits[side].map(|at| self.sides[side].cores[at].view));
         let lower = usize::from(views[1]? < views[0]?);

@@ -4,7 +4,7 @@ use types::offence::culprits;
 use types::{CommitRule, Fraud, Offence, ReplicaId, SignerSet};
 
 use super::toy::Toy;
-use crate::accountability::{Attribution, NoFork, Segment, attribute};
+use crate::accountability::{Attribution, NoFork, Segment, attribute, convicted};
 
 const RULES: [CommitRule; 2] = [CommitRule::ThreeChain, CommitRule::TwoChain];
 
@@ -13,7 +13,14 @@ const RULES: [CommitRule; 2] = [CommitRule::ThreeChain, CommitRule::TwoChain];
 fn judge(toy: &Toy, [a, b]: [Segment; 2]) -> (SignerSet, Vec<Offence>) {
     let most = 2 * (a.headers.len() + b.headers.len()) + types::limits::FRAUDS_MAX;
     let mut it = Attribution::new(toy.rule, &toy.epoch, a, b).expect("a fork");
+    let main = it.main();
     let mut queue: VecDeque<Fraud> = it.candidates().into();
+    if queue.iter().all(|fraud| fraud.offence() != Offence::E5) {
+        let main = main.expect("no header refutes itself");
+        let names = culprits(toy.rule, &main).expect("it convicts");
+        assert!(names.len() >= toy.epoch.split(), "one proof is enough");
+        assert_eq!(queue.front(), Some(&main), "and it comes first");
+    }
     let (mut named, mut offences) = (SignerSet::EMPTY, Vec::new());
     let mut steps = 0;
     while let Some(fraud) = queue.pop_front() {
@@ -67,6 +74,36 @@ fn every_fork_convicts_enough_and_no_correct_replica() {
         assert!(count > 20, "{kind:?}: only {count}, of {seen:?}");
     }
     assert_eq!(seen.len(), expected.len(), "{seen:?}");
+}
+
+/// Whoever signed at one view of both branches is named, and not only who signed what the theorem needs.
+#[test]
+fn every_double_voter_of_both_branches_is_named() {
+    let mut beyond = 0;
+    for seed in 0..150 {
+        let toy = Toy::run(CommitRule::TwoChain, 10, seed);
+        for [a, b] in toy.conflicts().into_iter().take(4) {
+            let mut it =
+                Attribution::new(toy.rule, &toy.epoch, a.clone(), b.clone()).expect("a fork");
+            let main = it.main().and_then(|main| culprits(toy.rule, &main).ok());
+            let list = it.candidates();
+            assert!(list.len() < types::limits::FRAUDS_MAX);
+            let named = convicted(toy.rule, &list);
+            beyond += usize::from(main.is_some_and(|main| main.len() < named.len()));
+            // The votes for each block but the last, by view.
+            let votes = |segment: &Segment| -> BTreeMap<_, _> {
+                let rest = segment.headers[1..].iter();
+                rest.map(|h| (h.justify.view, h.justify.votes.signers))
+                    .collect()
+            };
+            let theirs = votes(&b);
+            for (view, ours) in votes(&a) {
+                let twice = theirs.get(&view).map(|theirs| ours.intersection(*theirs));
+                assert!(twice.unwrap_or_default().is_subset(named), "seed {seed}");
+            }
+        }
+    }
+    assert!(beyond > 20, "only {beyond}");
 }
 
 /// Nothing that one correct replica ever says convicts it, in whatever pairs it is held against it.
