@@ -55,7 +55,7 @@ struct Place {
 impl Place {
     fn of(point: &blst_p1_affine) -> Place {
         let (mut x, mut y) = (blst_fp::default(), blst_fp::default());
-        // SAFETY: plain field arithmetic; the callee allows its result to be its argument.
+        // SAFETY: plain field arithmetic between values of their types.
         unsafe {
             blst_fp_add(&mut x, &point.x, &point.x);
             let doubled = x;
