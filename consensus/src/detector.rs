@@ -12,6 +12,8 @@ use crate::effect::{Effect, Nanos};
 pub struct Notices {
     /// Shortest distance.
     pub interval_ns: Nanos,
+    /// Longest silence, even if nothing new was committed: a peer may not have heard it.
+    pub idle_ns: Nanos,
 }
 
 /// See the module.
@@ -23,6 +25,8 @@ pub(crate) struct Detector {
     heard: Vec<Option<Notice>>,
     /// What each peer was asked to prove, and when.
     asked: Vec<Option<(Height, Nanos)>>,
+    /// The height at which a peer's notice differed last.
+    differed: Vec<Height>,
 }
 
 impl Detector {
@@ -32,16 +36,21 @@ impl Detector {
             told_ns: 0,
             heard: vec![None; n],
             asked: vec![None; n],
+            differed: vec![Height(0); n],
         }
     }
 }
 
 impl Core {
-    /// When the next notice is due; never if nothing new was committed or the detector is off.
+    /// When the next notice is due; never if nothing was committed or the detector is off.
     pub(crate) fn notice_due_ns(&self) -> Nanos {
+        let tip = self.tree.tip().height;
         match self.config.notices {
-            Some(notices) if self.tree.tip().height > self.detector.told => {
+            Some(notices) if tip > self.detector.told => {
                 self.detector.told_ns + notices.interval_ns.max(self.pacemaker.usual_ns())
+            }
+            Some(notices) if tip > self.config.epoch.root_height => {
+                self.detector.told_ns + notices.idle_ns
             }
             _ => Nanos::MAX,
         }
@@ -104,7 +113,13 @@ impl Core {
         if own.is_none_or(|own| own == notice.block) {
             return;
         }
+        self.detector.differed[from.index()] = notice.height;
         self.ask_proof(now, from, notice.height, out);
+    }
+
+    /// Whether a peer's notice named another block than the own one at `height`.
+    pub fn heard_otherwise(&self, from: ReplicaId, height: Height) -> bool {
+        self.detector.differed.get(from.index()) == Some(&height)
     }
 
     /// Asks a peer to prove what it committed at `height`, unless it was asked just now.

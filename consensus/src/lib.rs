@@ -2,7 +2,7 @@
 //! disk, no thread, no randomness. What must be durable before a message leaves is stated by the
 //! order of effects: everything persisted before a message that says `durable` precedes it on disk.
 
-mod accountability;
+pub mod accountability;
 mod branches;
 mod cars;
 mod chain_sync;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! run.json  spec.toml  fingerprint.json  events.jsonl  summary.json  B3SUMS
-//! replica-<i>/  config.toml  stderr.log  status.json  ledger.bin  [incidents.jsonl  evidence.bin]
+//! replica-<i>/  config.toml  stderr.log  status.json  ledger.bin  [evidence.bin  incidents.jsonl]
 //! load-<k>/     config.toml  stderr.log  load.json  series.jsonl  {corrected,service,lag}.hlog
 //!               [receipts.bin]
 //! ```
@@ -38,10 +38,12 @@ pub const STDERR: &str = "stderr.log";
 pub const STATUS: &str = "status.json";
 /// A replica's executed blocks.
 pub const LEDGER: &str = "ledger.bin";
-/// What a replica learnt and did about splits; absent in one that wrote none.
-pub const INCIDENTS: &str = "incidents.jsonl";
-/// A replica's proofs of fraud.
+/// A replica's evidence against others; absent where there is none.
 pub const EVIDENCE: &str = "evidence.bin";
+/// The same and the rest of the incident timeline, for readers.
+pub const INCIDENTS: &str = "incidents.jsonl";
+/// Public keys and parameters of the cluster.
+pub const COMMITTEE: &str = "committee.toml";
 /// A generator's result.
 pub const LOAD: &str = "load.json";
 /// A generator's one-second series.

@@ -113,6 +113,8 @@ fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 pub struct LedgerWriter {
     file: File,
     path: PathBuf,
+    /// Length with everything flushed.
+    len_bytes: u64,
     buffer: Vec<u8>,
 }
 
@@ -145,6 +147,7 @@ impl LedgerWriter {
         Ok(Self {
             file,
             path: path.to_path_buf(),
+            len_bytes: keep_bytes,
             buffer: Vec::with_capacity(BUFFER_LEN_BYTES),
         })
     }
@@ -166,9 +169,14 @@ impl LedgerWriter {
     /// # Errors
     /// [`MeasureError::Io`].
     pub fn flush(&mut self) -> Result<(), MeasureError> {
-        self.file
-            .write_all(&self.buffer)
-            .map_err(io_error("append to", &self.path))?;
+        if let Err(error) = self.file.write_all(&self.buffer) {
+            // A full disk took a part of it: whoever tries again must not append to half a record.
+            let start = SeekFrom::Start(self.len_bytes);
+            let _ = self.file.set_len(self.len_bytes);
+            let _ = self.file.seek(start);
+            return Err(io_error("append to", &self.path)(error));
+        }
+        self.len_bytes += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
     }

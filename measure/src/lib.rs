@@ -10,6 +10,7 @@
 pub mod clock;
 pub mod drill;
 pub mod event;
+pub mod evidence;
 pub mod files;
 pub mod fingerprint;
 pub mod folder;
@@ -27,6 +28,7 @@ pub mod usage;
 pub use clock::{WallAnchor, monotonic_ns};
 pub use drill::{AfterSplit, Attack, DrillKind, DrillStep, PlannedDrill, SecondDrill};
 pub use event::{Event, EventKind, EventLog, FaultAction};
+pub use evidence::{Evidence, EvidenceKind, EvidenceRecord, EvidenceWriter};
 pub use files::MeasureError;
 pub use fingerprint::Fingerprint;
 pub use folder::{RunFolder, SealState};

@@ -282,10 +282,11 @@ impl<P: Platform> Replica<P> {
             checkpoint_interval: config.checkpoint_interval,
             notices: config.recovery.map(|policy| consensus::Notices {
                 interval_ns: policy.notice_ns,
+                idle_ns: policy.notice_max_ns,
             }),
         };
         let (mut core, effects) = Core::new(core_config, rules(), found.core, now_ns);
-        let mut snapshots = Snapshots::default();
+        let mut snapshots = Snapshots::new(config.recovery.is_some());
         if let Some(cert) = found.checkpoint {
             core.restore_checkpoint(cert.clone());
             snapshots.restore(cert, &exec, found.order_bytes);

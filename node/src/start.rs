@@ -140,17 +140,23 @@ pub fn start<W>(
 /// contradict the first and convict it, so a mark beside the key file allows only one.
 fn spend_keys(config: &NodeConfig) -> Result<(), NodeError> {
     let mark = config.keys.with_extension("spent");
-    if mark.exists() {
-        return Err(NodeError::Keys(format!(
+    let spent = match config.durability {
+        // Of two that start at the same time, one makes the mark.
+        Durability::Memory => match std::fs::File::create_new(&mark) {
+            Ok(_) => false,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => true,
+            Err(error) => return Err(NodeError::io("write", &mark)(error)),
+        },
+        Durability::Strict => mark.exists(),
+    };
+    match spent {
+        false => Ok(()),
+        true => Err(NodeError::Keys(format!(
             "{}: these keys served a replica of `memory` durability, which forgot what it signed; a second \
              life could contradict the first: make a new cluster with `reforge keygen`",
             mark.display()
-        )));
+        ))),
     }
-    if config.durability == Durability::Memory {
-        std::fs::write(&mark, b"").map_err(NodeError::io("write", &mark))?;
-    }
-    Ok(())
 }
 
 fn check_rule(config: &NodeConfig, committee: &Committee) -> Result<(), NodeError> {

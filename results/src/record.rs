@@ -178,6 +178,11 @@ fn keep<T>(
                     action,
                     path,
                     source,
+                }
+                | MeasureError::DiskFull {
+                    action,
+                    path,
+                    source,
                 } => format!("cannot {action} {}: {source}", short(path)),
                 MeasureError::Malformed {
                     path,

@@ -1,12 +1,12 @@
 //! From two conflicting commits to proofs of fraud: the open-box detector's second half.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use types::{BlockId, CommitProof, Conflict, Digest, Fraud, Header, ReplicaId, Verified};
 
 use super::{Recovery, top_of};
-use crate::accountability::{Segment, attribute};
+use crate::accountability::{Attribution, Segment};
 use crate::core::Core;
 use crate::effect::{Check, Effect, Nanos};
 
@@ -18,7 +18,9 @@ const CANDIDATES_MAX: usize = 2048;
 #[derive(Debug, Default)]
 pub(super) struct Attributing {
     done: BTreeSet<(BlockId, BlockId)>,
-    asked: BTreeSet<Digest>,
+    /// Where each candidate came from: its branches offer another one if it does not verify.
+    asked: BTreeMap<Digest, usize>,
+    open: Vec<Attribution>,
     pub told_ns: Nanos,
 }
 
@@ -67,16 +69,38 @@ impl Recovery {
     /// Compares every pair of commit proofs whose chains are known by now.
     pub(super) fn attribute(&mut self, split: &Core, out: &mut Vec<Effect>) {
         let proofs = self.proofs();
-        let mut candidates = Vec::new();
         for (at, first) in proofs.iter().enumerate() {
             for second in &proofs[at + 1..] {
-                candidates.extend(self.compare(split, first, second));
+                if let Some(mut found) = self.compare(split, first, second) {
+                    let candidates = found.candidates();
+                    self.attribution.open.push(found);
+                    self.examine(self.attribution.open.len() - 1, candidates, out);
+                }
             }
         }
+    }
+
+    /// Candidates that did not verify: a certificate in them is forged, and whoever built on it is
+    /// the next to be looked at.
+    pub fn candidates_failed(&mut self, frauds: &[Fraud], out: &mut Vec<Effect>) {
+        for fraud in frauds {
+            let Some(at) = self.attribution.asked.get(&fraud.digest()).copied() else {
+                continue;
+            };
+            let next = self.attribution.open[at].failed(fraud);
+            self.examine(at, next, out);
+        }
+    }
+
+    fn examine(&mut self, from: usize, mut candidates: Vec<Fraud>, out: &mut Vec<Effect>) {
         candidates.retain(|fraud| {
-            self.wants_fraud(fraud)
+            let fresh = self.wants_fraud(fraud)
                 && self.attribution.asked.len() < CANDIDATES_MAX
-                && self.attribution.asked.insert(fraud.digest())
+                && !self.attribution.asked.contains_key(&fraud.digest());
+            if fresh {
+                self.attribution.asked.insert(fraud.digest(), from);
+            }
+            fresh
         });
         if !candidates.is_empty() {
             out.push(Effect::Check(Check::Frauds {
@@ -103,25 +127,30 @@ impl Recovery {
             .collect()
     }
 
-    fn compare(&mut self, split: &Core, first: &CommitProof, second: &CommitProof) -> Vec<Fraud> {
+    fn compare(
+        &mut self,
+        split: &Core,
+        first: &CommitProof,
+        second: &CommitProof,
+    ) -> Option<Attribution> {
         let (Some(a), Some(b)) = (first.chain.first(), second.chain.first()) else {
-            return Vec::new();
+            return None;
         };
         let key = (a.id().min(b.id()), a.id().max(b.id()));
         if self.attribution.done.contains(&key) || self.attribution.done.len() >= PAIRS_MAX {
-            return Vec::new();
+            return None;
         }
         let base =
             |core: &types::HeaderCore| split.branch_base(core.id(), core.height, self.executed);
         let (Some(base_a), Some(base_b)) = (base(a), base(b)) else {
-            return Vec::new();
+            return None;
         };
         let floor = base_a.min(base_b);
         let (Some(mut one), Some(mut two)) = (
             self.headers(split, first, floor),
             self.headers(split, second, floor),
         ) else {
-            return Vec::new();
+            return None;
         };
         self.attribution.done.insert(key);
         let shared = one.iter().zip(&two).take_while(|(x, y)| x.id() == y.id());
@@ -129,18 +158,14 @@ impl Recovery {
         one.drain(..shared);
         two.drain(..shared);
         if one.is_empty() || two.is_empty() {
-            return Vec::new();
+            return None;
         }
         let segment = |headers, proof: &CommitProof| Segment {
             headers,
             certs: proof.certs.clone(),
         };
-        attribute(
-            self.rule,
-            &self.of,
-            &segment(one, first),
-            &segment(two, second),
-        )
+        let (a, b) = (segment(one, first), segment(two, second));
+        Attribution::new(self.rule, &self.of, a, b).ok()
     }
 
     /// Headers of the chain behind a proof above `floor`, up to its last certified one.

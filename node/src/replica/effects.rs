@@ -265,6 +265,7 @@ impl<P: Platform> Replica<P> {
             gone.into_iter()
                 .for_each(|digest| self.core.batch_dropped(digest));
         }
+        self.snapshots.let_go(self.store.floor(self.exec.height()));
     }
 
     pub(super) fn on_vote_signed(&mut self, vote: Vote) {

@@ -327,7 +327,7 @@ impl<P: Platform> Replica<P> {
             store,
             proofs: std::mem::take(&mut self.proofs),
         });
-        self.snapshots = Snapshots::default();
+        self.snapshots = Snapshots::new(true);
         self.snapshots.take(&self.exec, &[]);
         self.resumed = true;
         self.first_block_due = true;

@@ -98,6 +98,11 @@ impl<P: Platform> Replica<P> {
             return;
         };
         if own.block().map(types::HeaderCore::id) == Some(block.id()) {
+            let height = block.height;
+            self.tip_confirmed(now, height);
+            if !self.core.heard_otherwise(from, height) {
+                return;
+            }
             let why = format!(
                 "its notice differed at height {}, its proof does not",
                 block.height

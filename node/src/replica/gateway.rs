@@ -25,6 +25,9 @@ pub(super) struct Gateway {
     buffer: Vec<u8>,
     buffer_txs: u32,
     batch_bytes: usize,
+    /// Length of the last batch: what the next one is given room for. A full batch's room for a few
+    /// transactions would be mapped and unmapped again for every one of them.
+    last_len: usize,
     sessions: HashMap<SessionId, ClientId>,
     clients: HashMap<ClientId, HashSet<SessionId>>,
     /// Receipts of the blocks executed in this turn.
@@ -63,6 +66,7 @@ impl Gateway {
         Gateway {
             buffer: Vec::new(),
             buffer_txs: 0,
+            last_len: 0,
             batch_bytes: batch_bytes.min(BATCH_LEN_MAX),
             sessions: HashMap::new(),
             clients: HashMap::new(),
@@ -236,7 +240,7 @@ impl<P: Platform> Replica<P> {
         if self.gateway.buffer.capacity() == 0 {
             self.gateway
                 .buffer
-                .reserve(self.gateway.batch_bytes.max(groups.len()));
+                .reserve(self.gateway.last_len.max(groups.len()));
         }
         self.gateway.buffer.extend_from_slice(groups);
         self.gateway.buffer_txs += txs;
@@ -285,6 +289,7 @@ impl<P: Platform> Replica<P> {
         }
         let txs = std::mem::take(&mut self.gateway.buffer_txs);
         let mut full = std::mem::take(&mut self.gateway.buffer);
+        self.gateway.last_len = full.len();
         if full.len() < full.capacity() / 2 {
             full.shrink_to_fit();
         }

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use consensus::Check;
 use crypto::{Done, Job};
-use types::{BatchDigest, CarCert, Epoch, EpochId, Message, ReplicaId, Verified, Wire, batch};
+use types::{
+    BatchDigest, CarCert, Epoch, EpochId, Fraud, Message, ReplicaId, Verified, Wire, batch,
+};
 
 use super::outbox::Out;
 use super::{Replica, records};
@@ -67,6 +69,8 @@ pub(super) enum Pending {
         client: ClientId,
         id: u64,
     },
+    /// Candidates of the own attribution.
+    Candidates(Vec<Fraud>),
 }
 
 impl Pending {
@@ -352,6 +356,13 @@ impl<P: Platform> Replica<P> {
                 self.outbox.push(Out::Client(client, judged));
             }
             (Done::Conflict(Ok(m)), _) => self.conflict_checked(now, from, m),
+            (Done::Frauds(verdicts), Pending::Candidates(asked)) => {
+                let failed = asked.into_iter().zip(&verdicts);
+                let failed = failed.filter(|(_, verdict)| verdict.is_err());
+                let failed: Vec<Fraud> = failed.map(|(fraud, _)| fraud).collect();
+                self.frauds_checked(now, verdicts);
+                self.with_recovery(|recovery, _, out| recovery.candidates_failed(&failed, out));
+            }
             (Done::Frauds(verdicts), _) => self.frauds_checked(now, verdicts),
             (Done::Report(Ok(m)), _) => {
                 self.with_recovery(|recovery, core, out| recovery.handle_report(now, m, core, out));
@@ -465,7 +476,8 @@ impl<P: Platform> Replica<P> {
     pub(super) fn submit_check(&mut self, epoch: &Epoch, check: Check) {
         let (asked, job) = match check {
             Check::Frauds { epoch, frauds } => {
-                return self.submit_of(&epoch, Pending::Core(Vec::new()), Job::Frauds(frauds));
+                let pending = Pending::Candidates(frauds.clone());
+                return self.submit_of(&epoch, pending, Job::Frauds(frauds));
             }
             Check::Votes {
                 view,

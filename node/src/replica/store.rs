@@ -302,6 +302,12 @@ impl BatchStore {
         Some((block, gone))
     }
 
+    /// Height below which executed blocks were let go; `executed` if none is kept.
+    pub fn floor(&self, executed: Height) -> Height {
+        let oldest = self.retained.front().map(|(block, _)| block.header.height);
+        oldest.map_or(executed, |height| Height(height.0.saturating_sub(1)))
+    }
+
     /// Executed blocks that are kept, oldest first.
     pub fn retained(&self) -> impl Iterator<Item = &DeliveredBlock> {
         self.retained.iter().map(|(block, _)| block)
