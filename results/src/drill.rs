@@ -221,7 +221,10 @@ impl<'a> Window<'a> {
 
 impl DrillReport {
     fn fill(&mut self, record: &Record, window: &Window<'_>, kind: DrillKind) {
-        self.convicted = convicted(window);
+        self.convicted = match kind {
+            DrillKind::Split => convicted(window),
+            DrillKind::Evict => evicted(window, record.run.replicas),
+        };
         let falsely = self.convicted.iter().copied();
         self.convicted_falsely = falsely
             .filter(|replica| !self.attackers.contains(replica))
@@ -277,11 +280,27 @@ impl DrillReport {
             }
             _ => false,
         });
-        let reconfigured = window.last_first(&correct, |what| {
-            matches!(what, IncidentKind::Committed { .. })
+        // Nothing is agreed on apart when somebody is evicted: the epoch without them begins.
+        let is_clean = |members: &[u32]| !all.iter().any(|culprit| members.contains(culprit));
+        let clean: BTreeSet<&str> = window
+            .all()
+            .filter_map(|line| match &line.what {
+                IncidentKind::Merged { epoch, members, .. } if is_clean(members) => {
+                    Some(epoch.as_str())
+                }
+                _ => None,
+            })
+            .collect();
+        let reconfigured = window.last_first(&correct, |what| match (what, kind) {
+            (IncidentKind::Committed { .. }, DrillKind::Split) => true,
+            (IncidentKind::Merged { members, .. }, DrillKind::Evict) => is_clean(members),
+            _ => false,
         });
-        let resynced = window.last_first(&correct, |what| {
-            matches!(what, IncidentKind::FirstBlock { .. })
+        let resynced = window.last_first(&correct, |what| match what {
+            IncidentKind::FirstBlock { epoch, .. } => {
+                kind == DrillKind::Split || clean.contains(epoch.as_str())
+            }
+            _ => false,
         });
         let mut terms = Terms {
             t0_ns,
@@ -333,6 +352,18 @@ fn convicted(window: &Window<'_>) -> Vec<u32> {
         let all: BTreeSet<u32> = known.flatten().collect();
         all.into_iter().collect()
     })
+}
+
+/// Who is no member any more after the last eviction.
+fn evicted(window: &Window<'_>, replicas: u32) -> Vec<u32> {
+    let merges = window.all().filter_map(|line| match &line.what {
+        IncidentKind::Merged { members, .. } => Some((line.at_ns, members)),
+        _ => None,
+    });
+    match merges.max_by_key(|(at_ns, _)| *at_ns) {
+        None => Vec::new(),
+        Some((_, members)) => (0..replicas).filter(|r| !members.contains(r)).collect(),
+    }
 }
 
 fn offences(window: &Window<'_>) -> BTreeMap<String, u64> {

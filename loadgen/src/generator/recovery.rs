@@ -70,6 +70,12 @@ impl Recovery {
         let of = self.claimed.iter().find(|epoch| epoch.id == change.of)?;
         let core = &change.core;
         let (excluded, standbys) = (core.excluded, core.standbys);
+        let block = change.proof.block()?;
+        if block.epoch == of.id {
+            // No split: a block of the epoch itself ends it.
+            let root = block.height.next();
+            return Some(of.evicted(block.id(), excluded, standbys, root));
+        }
         let recovery = of.recovery();
         Some(recovery.resumed(core.digest(), excluded, standbys, core.root_height))
     }

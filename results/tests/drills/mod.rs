@@ -296,3 +296,53 @@ fn what_goes_wrong_in_a_drill_has_its_verdict() {
         }
     });
 }
+
+#[test]
+fn an_eviction_ends_with_an_epoch_without_the_liars() {
+    let mut sample = Sample::passing();
+    sample.load().total.sent = 2_000;
+    sample.run.drill = drill().run.drill;
+    let plan = sample.run.drill.as_mut().unwrap();
+    (plan.kind, plan.attackers) = (DrillKind::Evict, 1);
+    let step = DrillStep::Attack;
+    sample
+        .events
+        .push((T0, EventKind::Drill { attack: 0, step }));
+    sample.receipts = Some(Receipts::default());
+    let merged = |members: &[u32], epoch: &str| IncidentKind::Merged {
+        epoch: epoch.into(),
+        members: members.to_vec(),
+        rolled_back_to: 20,
+        root_height: 21,
+        moved: 0,
+        invalidated: 0,
+        orphans: 0,
+    };
+    let first = |epoch: &str| IncidentKind::FirstBlock {
+        epoch: epoch.into(),
+        height: 22,
+    };
+    for index in 0..3 {
+        sample.incidents[index] = vec![
+            convicted(10 + index as u64, &[3], &[3]),
+            line(40 + index as u64, merged(&[0, 1, 2], "bb")),
+            line(50, first("bb")),
+        ];
+    }
+    let judgement = judge(&sample.write());
+    let run = &judgement.runs[0];
+    assert_eq!(judgement.verdict, Verdict::Pass, "{:#?}", run.reasons);
+    let report = &run.drills[0];
+    assert_eq!(
+        (&report.attackers[..], &report.convicted[..]),
+        (&[3][..], &[3][..])
+    );
+    let terms = report.terms;
+    let ms = [
+        terms.detect_ns,
+        terms.attribute_ns,
+        terms.reconfigure_ns,
+        terms.resync_ns,
+    ];
+    assert_eq!(ms.map(|ns| ns.unwrap() / MS), [10, 2, 30, 8]);
+}

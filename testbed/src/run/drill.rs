@@ -285,17 +285,23 @@ impl Drill {
     }
 
     /// A split ends when every correct replica has executed a block of the next epoch, lies when
-    /// every one has a proof of them.
+    /// every one has of an epoch without the liars.
     fn has_ended(&self, since_ns: u64, attack: &Attack, folder: &RunFolder) -> bool {
         let mut correct = self.plan.correct(self.replicas).into_iter();
         correct.all(|index| {
             let path = folder.replica(index).join(folder::INCIDENTS);
             let lines = read_incidents(&path).unwrap_or_default();
+            let is_clean = |of: &str| {
+                lines.iter().any(|line| match &line.what {
+                    IncidentKind::Merged { epoch, members, .. } => {
+                        epoch == of && !attack.attackers.iter().any(|liar| members.contains(liar))
+                    }
+                    _ => false,
+                })
+            };
             lines.iter().any(|line| match (&line.what, self.plan.kind) {
                 (IncidentKind::FirstBlock { .. }, DrillKind::Split) => line.at_ns >= since_ns,
-                (IncidentKind::Convicted { excluded, .. }, DrillKind::Evict) => {
-                    attack.attackers.iter().all(|liar| excluded.contains(liar))
-                }
+                (IncidentKind::FirstBlock { epoch, .. }, DrillKind::Evict) => is_clean(epoch),
                 _ => false,
             })
         })
