@@ -250,7 +250,7 @@ impl DrillReport {
                 _ => {}
             }
         }
-        self.blocks_undone_max = blocks_undone(record, self.attack);
+        self.blocks_undone_max = blocks_undone(record, window);
         self.terms = self.terms(record, window, kind);
         self.lambda = self.lambda();
         self.clients = clients(record, window, self.terms.t0_ns);
@@ -395,26 +395,32 @@ fn offences(window: &Window<'_>) -> BTreeMap<String, u64> {
     .unwrap_or_default()
 }
 
-/// Most blocks that the marker number `attack` of any ledger undid.
-fn blocks_undone(record: &Record, attack: u32) -> u64 {
-    let undone = |ledger: &measure::Ledger| {
+/// Most blocks that a marker undid which belongs to a merge of this window.
+fn blocks_undone(record: &Record, window: &Window<'_>) -> u64 {
+    let merges = |replica: u32, height: u64| {
+        let lines = window.lines.iter().find(|(index, _)| *index == replica);
+        lines.is_some_and(|(_, lines)| {
+            lines.iter().any(|line| {
+                matches!(line.what, IncidentKind::Merged { rolled_back_to, .. }
+                    if rolled_back_to == height)
+            })
+        })
+    };
+    let mut most = 0;
+    for (replica, ledger) in &record.ledgers {
         let mut chain = BTreeMap::new();
-        let mut marker = 0;
         for entry in &ledger.records {
             if !entry.is_rollback() {
                 chain.insert(entry.height, ());
                 continue;
             }
             let undone = chain.split_off(&entry.height.saturating_add(1)).len() as u64;
-            if marker == attack {
-                return undone;
+            if merges(*replica, entry.height) {
+                most = most.max(undone);
             }
-            marker += 1;
         }
-        0
-    };
-    let all = record.ledgers.iter().map(|(_, ledger)| undone(ledger));
-    all.max().unwrap_or(0)
+    }
+    most
 }
 
 fn clients(record: &Record, window: &Window<'_>, t0_ns: Option<u64>) -> ClientView {

@@ -60,6 +60,11 @@ pub(super) struct Drill {
     sockets: PathBuf,
 }
 
+/// From the start of the replicas to the time at which they have to be ready.
+pub(crate) fn ready_within(replicas: u32) -> Duration {
+    READY_WITHIN + READY_WITHIN_PER_REPLICA * replicas
+}
+
 impl Drill {
     pub(super) fn new(
         plan: PlannedDrill,
@@ -80,11 +85,6 @@ impl Drill {
             split_seen: false,
             sockets,
         })
-    }
-
-    /// From the start of the replicas to the time at which they have to be ready.
-    pub(super) fn ready_within(&self) -> Duration {
-        READY_WITHIN + READY_WITHIN_PER_REPLICA * self.replicas
     }
 
     pub(super) fn set_start(&mut self, measure_start_ns: u64) {
