@@ -9,6 +9,7 @@ mod forge;
 mod memory;
 pub mod process;
 mod rng;
+pub mod split;
 
 pub use acts::{Act, Acts, Plan};
 pub use byzantine::{Byzantine, RawLink};

@@ -235,7 +235,7 @@ impl<S: VoteScheme> Bench<'_, S> {
                     replica: replica.0,
                     offence: offence.name(),
                     epochs: proven.epochs.iter().map(ToString::to_string).collect(),
-                    proofs: proven.proofs.len(),
+                    proofs: proven.proofs.iter().map(ToString::to_string).collect(),
                     files: names(&proven.files),
                 })
                 .collect(),

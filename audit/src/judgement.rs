@@ -35,8 +35,8 @@ pub struct Conviction {
     pub offence: &'static str,
     /// Epochs in which it happened.
     pub epochs: Vec<String>,
-    /// Number of different proofs.
-    pub proofs: usize,
+    /// Digests of the different proofs.
+    pub proofs: Vec<String>,
     /// Where they were found.
     pub files: Vec<String>,
 }

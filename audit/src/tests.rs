@@ -195,7 +195,8 @@ fn a_run_is_judged_by_all_its_replicas() {
     for conviction in &judgement.convictions {
         assert_eq!(conviction.offence, "E2 double vote");
         // The value holds the same proof again.
-        assert_eq!((conviction.proofs, &conviction.files[..]), (1, &files[..]));
+        assert_eq!(conviction.proofs, [case.fraud().digest().to_string()]);
+        assert_eq!(conviction.files, files);
     }
     let fork = &judgement.forks[..];
     assert_eq!(fork.len(), 1);

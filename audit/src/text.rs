@@ -70,7 +70,7 @@ impl Display for Conviction {
             "replica {}: {}, {} in epoch {} ({})",
             self.replica,
             self.offence,
-            match self.proofs {
+            match self.proofs.len() {
                 1 => "1 proof".to_owned(),
                 many => format!("{many} proofs"),
             },

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use types::{
-    BlockId, CarCert, Digest, Header, Proposal, Qc, ReplicaId, SignerSet, Tc, Verified, View, Vote,
+    BlockId, CarCert, Header, Proposal, Qc, ReplicaId, SignerSet, Tc, Verified, View, Vote,
 };
 
 use crate::core::Core;
 use crate::effect::{Check, Durable, Effect, Nanos};
 use crate::propose::Proposer;
 use crate::tree::Misfit;
+use crate::values::Content;
 
 /// Most proposals kept whose parents are not known yet.
 const ORPHANS_MAX: usize = 16;
@@ -124,6 +125,7 @@ impl Core {
         self.lanes.view = self.view();
         self.lanes.usual_view_ns = self.pacemaker.usual_ns();
         self.waiting_cut = None;
+        self.values.waiting = None;
         self.proposer = Proposer::default();
         self.votes.prune(View(self.view().0.saturating_sub(3)));
         self.collect_votes(out);
@@ -218,17 +220,26 @@ impl Core {
         matches!(inserted, Ok(_) | Err(Misfit::Known))
     }
 
-    fn try_vote(&mut self, header: &Arc<Header>, out: &mut Vec<Effect>) {
+    pub(crate) fn try_vote(&mut self, header: &Arc<Header>, out: &mut Vec<Effect>) {
         let id = header.id();
         let in_turn = header.view == self.view() && self.leader(header.view) == header.proposer;
         if self.halted || !in_turn || self.tree.get(id).is_none() {
             return;
         }
         let parent = self.tree.get(header.parent()).map(|b| b.header.clone());
+        match self.allows_content(header) {
+            Content::Fit => {}
+            Content::Later => {
+                self.values.waiting = Some(header.clone());
+                return;
+            }
+            Content::Unfit => {
+                self.stats.proposals_refused += 1;
+                return;
+            }
+        }
         let allowed = self.rules.is_fresh(&self.safety, header)
-            && self.rules.lock_allows(&self.safety, header)
-            && header.payload == Digest::ZERO
-            && header.excluded.is_none();
+            && self.rules.lock_allows(&self.safety, header);
         if !allowed {
             self.stats.proposals_refused += 1;
             return;

@@ -94,7 +94,11 @@ impl<S: VoteScheme> Engine<S> {
             block,
             excluded,
             voter: me.replica,
-            share: S::sign(&me.vote, &statement::vote(epoch, view, block, excluded)),
+            share: S::sign_in(
+                &self.ring,
+                &me.vote,
+                &statement::vote(epoch, view, block, excluded),
+            ),
         }
     }
 

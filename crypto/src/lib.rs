@@ -23,6 +23,7 @@ mod job;
 mod keyfile;
 mod keys;
 mod list;
+mod pairing;
 mod proof;
 mod recovery;
 mod scheme;

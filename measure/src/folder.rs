@@ -4,6 +4,7 @@
 //! run.json  spec.toml  fingerprint.json  events.jsonl  summary.json  B3SUMS
 //! replica-<i>/  config.toml  stderr.log  status.json  ledger.bin  [evidence.bin  incidents.jsonl]
 //! load-<k>/     config.toml  stderr.log  load.json  series.jsonl  {corrected,service,lag}.hlog
+//!               [receipts.bin]
 //! ```
 //!
 //! A campaign folder holds `campaign.json`, `spec.toml` and one run folder per run. `B3SUMS`
@@ -47,6 +48,8 @@ pub const COMMITTEE: &str = "committee.toml";
 pub const LOAD: &str = "load.json";
 /// A generator's one-second series.
 pub const SERIES: &str = "series.jsonl";
+/// A generator's receipts, where it was asked to keep them.
+pub const RECEIPTS: &str = "receipts.bin";
 /// Latency from the intended send.
 pub const CORRECTED_HLOG: &str = "corrected.hlog";
 /// Latency from the actual send.

@@ -9,6 +9,7 @@ pub mod error;
 pub mod incident;
 pub mod metrics;
 pub mod platform;
+pub mod process;
 pub mod profiler;
 pub mod real;
 pub mod replica;
@@ -21,8 +22,10 @@ pub mod stop;
 pub use config::{ConfigError, NodeConfig};
 pub use error::NodeError;
 pub use platform::{ClientId, NodeEvent, Platform};
+pub use process::Process;
 pub use real::{Real, RealPlatform};
-pub use run::{run, run_wrapped};
+pub use run::{run, run_process, run_wrapped};
+pub use start::Parts;
 
 /// Longest frame to a client, in bytes; longer receipts are split.
 pub const REPLY_FRAME_LEN_MAX: usize = 1 << 20;

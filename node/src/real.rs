@@ -148,6 +148,15 @@ impl RealPlatform {
         self.transport.set_shape(peer.0, shape);
     }
 
+    /// Sends bytes which need not be a message.
+    pub fn send_raw(&mut self, to: ReplicaId, bytes: Bytes, is_bulk: bool) {
+        let class = match is_bulk {
+            true => Class::Bulk,
+            false => Class::Control,
+        };
+        self.send_frame(to, class, whole(bytes), "raw");
+    }
+
     fn translate(&mut self, event: Event) -> Option<NodeEvent> {
         Some(match event {
             Event::Frame { peer, frame, .. } => match peer {

@@ -8,11 +8,12 @@ use types::Mode;
 use crate::config::NodeConfig;
 use crate::control::{Command, Control};
 use crate::platform::NodeEvent;
+use crate::process::Process;
 use crate::profiler::Profiler;
 use crate::real::{Real, RealPlatform};
 use crate::report::Reporter;
 use crate::snapshot::{Board, Snapshot};
-use crate::start::{Setup, Started, start};
+use crate::start::{Parts, Setup, Started, start};
 use crate::stop::Asked;
 use crate::{NodeError, metrics, stop};
 
@@ -42,8 +43,21 @@ pub fn run_wrapped<W: Real>(
     config: &NodeConfig,
     wrap: impl FnOnce(RealPlatform, &Setup) -> W,
 ) -> Result<(), NodeError> {
+    run_process(config, |parts, setup| {
+        parts.replica(|platform| wrap(platform, setup))
+    })
+}
+
+/// Runs what `make` makes of the parts of a replica.
+///
+/// # Errors
+/// [`NodeError`].
+pub fn run_process<W: Process>(
+    config: &NodeConfig,
+    make: impl FnOnce(Parts, &Setup) -> Result<W, NodeError>,
+) -> Result<(), NodeError> {
     stop::survive_file_limits()?;
-    let mut started = start(config, wrap)?;
+    let mut started = start(config, make)?;
     let mut house = House::open(config, &started)?;
     tracing::info!(replica = %started.setup.me, backend = %started.setup.backend, "running");
     let end = turn_until_stopped(&mut started, &mut house);
@@ -52,14 +66,14 @@ pub fn run_wrapped<W: Real>(
     end.and(closed)
 }
 
-fn turn_until_stopped<W: Real>(
+fn turn_until_stopped<W: Process>(
     started: &mut Started<W>,
     house: &mut House,
 ) -> Result<(), NodeError> {
     let mut events = Vec::with_capacity(1024);
     loop {
-        let wait = house.wait(started.replica.deadline_ns());
-        started.replica.platform().real().poll(wait, &mut events)?;
+        let wait = house.wait(started.process.deadline_ns());
+        started.process.real().poll(wait, &mut events)?;
         settle(started, &mut events)?;
         if house.tick(started)? {
             return Ok(());
@@ -68,20 +82,23 @@ fn turn_until_stopped<W: Real>(
 }
 
 /// Handles a burst, and what it causes here: so that one flush of the sockets serves all of it.
-fn settle<W: Real>(started: &mut Started<W>, events: &mut Vec<NodeEvent>) -> Result<(), NodeError> {
-    let replica = &mut started.replica;
+fn settle<W: Process>(
+    started: &mut Started<W>,
+    events: &mut Vec<NodeEvent>,
+) -> Result<(), NodeError> {
+    let process = &mut started.process;
     for _ in 0..ROUNDS_MAX {
         let now_ns = monotonic_ns();
         events
             .drain(..)
-            .for_each(|event| replica.handle(now_ns, event));
-        replica.turn(now_ns);
-        replica.platform().real().collect(events)?;
+            .for_each(|event| process.handle(now_ns, event));
+        process.turn(now_ns);
+        process.real().collect(events)?;
         if events.is_empty() {
             break;
         }
     }
-    match replica.fatal() {
+    match process.fatal() {
         Some(why) => Err(NodeError::Replica(why.to_owned())),
         None => Ok(()),
     }
@@ -100,7 +117,7 @@ struct House {
 }
 
 impl House {
-    fn open<W: Real>(config: &NodeConfig, started: &Started<W>) -> Result<House, NodeError> {
+    fn open<W: Process>(config: &NodeConfig, started: &Started<W>) -> Result<House, NodeError> {
         let board = Board::default();
         let waker = started.waker.clone();
         if let Some(addr) = config.metrics_addr {
@@ -134,12 +151,12 @@ impl House {
     }
 
     /// True when it is time to end.
-    fn tick<W: Real>(&mut self, started: &mut Started<W>) -> Result<bool, NodeError> {
+    fn tick<W: Process>(&mut self, started: &mut Started<W>) -> Result<bool, NodeError> {
         let now_ns = monotonic_ns();
         self.obey(started);
         if self.asked.is_stop() && self.stop_ns.is_none() {
             tracing::info!("stopping");
-            started.replica.begin_stop();
+            started.process.begin_stop();
             self.stop_ns = Some(now_ns + GRACE_NS);
             self.tick_ns = now_ns;
         }
@@ -150,8 +167,8 @@ impl House {
         if let Some(profiler) = &mut self.profiler {
             profiler.tick(now_ns);
         }
-        self.reporter.blocks(&started.replica.take_ledger())?;
-        self.reporter.incidents(&started.replica.take_incidents())?;
+        self.reporter.blocks(&started.process.take_ledger())?;
+        self.reporter.incidents(&started.process.take_incidents())?;
         let snapshot = snapshot(started, self.stop_ns.is_some());
         let idle = snapshot.extra.get("own_backlog_bytes") == Some(&0);
         self.board.publish(snapshot);
@@ -159,7 +176,7 @@ impl House {
     }
 
     /// Commands and signals, as soon as they wake the loop.
-    fn obey<W: Real>(&mut self, started: &mut Started<W>) {
+    fn obey<W: Process>(&mut self, started: &mut Started<W>) {
         if self.asked.take_profile() {
             match &mut self.profiler {
                 Some(profiler) => profiler.toggle(monotonic_ns()),
@@ -182,14 +199,14 @@ impl House {
             };
             order.answer(result.map(|changed| {
                 for (peer, shape) in changed {
-                    started.replica.platform().real().set_shape(peer, shape);
+                    started.process.real().set_shape(peer, shape);
                 }
             }));
         }
     }
 
     /// Makes durable what is not yet, and completes ledger and status whatever happened.
-    fn close<W: Real>(
+    fn close<W: Process>(
         &mut self,
         started: &mut Started<W>,
         failure: Option<String>,
@@ -201,8 +218,8 @@ impl House {
             Some(_) => Ok(()),
             None => last_sync(started),
         };
-        let ledger = self.reporter.blocks(&started.replica.take_ledger());
-        let incidents = self.reporter.incidents(&started.replica.take_incidents());
+        let ledger = self.reporter.blocks(&started.process.take_ledger());
+        let incidents = self.reporter.incidents(&started.process.take_incidents());
         let snapshot = snapshot(started, true);
         let failure = failure.or_else(|| synced.as_ref().err().map(ToString::to_string));
         self.reporter.status(&started.setup, &snapshot, failure)?;
@@ -213,31 +230,27 @@ impl House {
 }
 
 /// Waits until everything appended is durable, and lets go what waited for that.
-fn last_sync<W: Real>(started: &mut Started<W>) -> Result<(), NodeError> {
+fn last_sync<W: Process>(started: &mut Started<W>) -> Result<(), NodeError> {
     let end_ns = monotonic_ns() + LAST_SYNC_NS;
     let mut events = Vec::new();
-    while !started.replica.platform().real().is_durable()? {
+    while !started.process.real().is_durable()? {
         if monotonic_ns() >= end_ns {
             return Err(NodeError::Replica(
                 "the last sync takes more than 10 s".into(),
             ));
         }
-        let platform = started.replica.platform().real();
+        let platform = started.process.real();
         platform.poll(Duration::from_millis(10), &mut events)?;
         settle(started, &mut events)?;
     }
-    started.replica.platform().real().collect(&mut events)?;
+    started.process.real().collect(&mut events)?;
     settle(started, &mut events)?;
     // One more turn of the sockets takes the answers to the kernel.
-    started
-        .replica
-        .platform()
-        .real()
-        .poll(Duration::ZERO, &mut events)
+    started.process.real().poll(Duration::ZERO, &mut events)
 }
 
-fn snapshot<W: Real>(started: &mut Started<W>, stopping: bool) -> Snapshot {
-    let mode: Mode = started.replica.mode();
+fn snapshot<W: Process>(started: &mut Started<W>, stopping: bool) -> Snapshot {
+    let mode: Mode = started.process.mode();
     let mut snapshot = Snapshot {
         replica: started.setup.me.0,
         committee: started.setup.epoch.n,
@@ -247,8 +260,8 @@ fn snapshot<W: Real>(started: &mut Started<W>, stopping: bool) -> Snapshot {
         stopping,
         ..Snapshot::default()
     };
-    snapshot.add_counters(&started.replica.counters());
-    snapshot.add_platform(&started.replica.platform().real().stats());
+    snapshot.add_counters(&started.process.counters());
+    snapshot.add_platform(&started.process.real().stats());
     snapshot.add_usage(&Usage::of_this_process());
     snapshot
 }

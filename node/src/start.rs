@@ -16,13 +16,13 @@ use crate::config::{self, ClientAuth, Durability, NodeConfig};
 use crate::control::Shapes;
 use crate::crypto_pool::{CostModel, CryptoPool, Work};
 use crate::real::{Real, RealPlatform};
-use crate::replica::{RecoveryConfig, Replica, ReplicaConfig, Signer};
+use crate::replica::{RecoveryConfig, Replica, ReplicaConfig, RulesFactory, Signer};
 use crate::{NodeError, REPLY_FRAME_LEN_MAX};
 
 /// A replica that is about to run, and what reports say about its set-up.
 #[derive(Debug)]
-pub struct Started<W: Real> {
-    pub replica: Replica<W>,
+pub struct Started<W> {
+    pub process: W,
     pub shapes: Shapes,
     pub waker: transport::Waker,
     pub setup: Setup,
@@ -44,14 +44,51 @@ pub struct Setup {
     pub started: measure::WallAnchor,
 }
 
-/// Reads keys, binds listeners, recovers the journal and puts the replica together, over what `wrap`
-/// makes of its platform.
+/// What a replica is put together from.
+pub struct Parts {
+    pub config: ReplicaConfig,
+    pub rule: CommitRule,
+    pub signer: Arc<dyn Signer>,
+    /// The records of its journal, in order.
+    pub recovered: Vec<Record>,
+    pub platform: RealPlatform,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Parts {
+    /// One replica over what `wrap` makes of the platform.
+    ///
+    /// # Errors
+    /// [`NodeError::Recovery`] if the records do not make a replica.
+    pub fn replica<W: Real>(
+        self,
+        wrap: impl FnOnce(RealPlatform) -> W,
+    ) -> Result<Replica<W>, NodeError> {
+        Replica::new(
+            self.config,
+            rules(self.rule),
+            self.signer,
+            self.recovered,
+            wrap(self.platform),
+            measure::monotonic_ns(),
+        )
+    }
+}
+
+/// Reads keys, binds listeners, recovers the journal, and runs what `make` makes of all this.
 ///
 /// # Errors
 /// [`NodeError`], one for each thing that can be wrong.
-pub fn start<W: Real>(
+pub fn start<W>(
     config: &NodeConfig,
-    wrap: impl FnOnce(RealPlatform, &Setup) -> W,
+    make: impl FnOnce(Parts, &Setup) -> Result<W, NodeError>,
 ) -> Result<Started<W>, NodeError> {
     let started = measure::WallAnchor::now();
     let keys = |error: crypto::KeyFileError| NodeError::Keys(error.to_string());
@@ -84,16 +121,15 @@ pub fn start<W: Real>(
     let mut platform = RealPlatform::new(transport, journal, pool, epoch.n);
     let shapes = shaped(config, &mut platform, me, epoch.n)?;
     spend_keys(config)?;
-    let replica = Replica::new(
-        replica_config(config, &setup),
-        consensus::rules_for(committee.rule),
+    let parts = Parts {
+        config: replica_config(config, &setup),
+        rule: committee.rule,
         signer,
         recovered,
-        wrap(platform, &setup),
-        measure::monotonic_ns(),
-    )?;
+        platform,
+    };
     Ok(Started {
-        replica,
+        process: make(parts, &setup)?,
         shapes,
         waker,
         setup,
@@ -104,17 +140,23 @@ pub fn start<W: Real>(
 /// contradict the first and convict it, so a mark beside the key file allows only one.
 fn spend_keys(config: &NodeConfig) -> Result<(), NodeError> {
     let mark = config.keys.with_extension("spent");
-    if mark.exists() {
-        return Err(NodeError::Keys(format!(
+    let spent = match config.durability {
+        // Of two that start at the same time, one makes the mark.
+        Durability::Memory => match std::fs::File::create_new(&mark) {
+            Ok(_) => false,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => true,
+            Err(error) => return Err(NodeError::io("write", &mark)(error)),
+        },
+        Durability::Strict => mark.exists(),
+    };
+    match spent {
+        false => Ok(()),
+        true => Err(NodeError::Keys(format!(
             "{}: these keys served a replica of `memory` durability, which forgot what it signed; a second \
              life could contradict the first: make a new cluster with `reforge keygen`",
             mark.display()
-        )));
+        ))),
     }
-    if config.durability == Durability::Memory {
-        std::fs::write(&mark, b"").map_err(NodeError::io("write", &mark))?;
-    }
-    Ok(())
 }
 
 fn check_rule(config: &NodeConfig, committee: &Committee) -> Result<(), NodeError> {
@@ -219,6 +261,10 @@ fn journal(
         "journal recovered"
     );
     Ok((Box::new(journal), recovery.records))
+}
+
+pub fn rules(rule: types::CommitRule) -> RulesFactory {
+    Arc::new(move || consensus::rules_for(rule))
 }
 
 /// The engine twice: for what is signed on the loop's thread, and for the helpers.

@@ -13,7 +13,8 @@ use crate::coverage::{Coverage, table};
 use crate::mutants::Mutant;
 use crate::oracle::Violation;
 use crate::plan::{MS, WorldPlan};
-use crate::world::{Outcome, run, run_traced};
+use crate::split::cli::SplitArgs;
+use crate::world::{Outcome, run};
 
 /// Failures that are written out; the rest is counted.
 const SHOWN_MAX: usize = 5;
@@ -27,9 +28,9 @@ pub struct SimArgs {
     /// A range of seeds, `A..B`, without B.
     #[arg(long, value_parser = range)]
     pub seeds: Option<Range<u64>>,
-    /// Number of replicas; 4 and 7 if not given.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(2..=31))]
-    pub n: Option<u64>,
+    /// Numbers of replicas, separated by commas; 4 and 7 if not given.
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u64).range(2..=31))]
+    pub n: Vec<u64>,
     /// Commit rule, `two-chain` or `three-chain`; both if not given.
     #[arg(long, value_parser = rule)]
     pub rule: Option<CommitRule>,
@@ -42,6 +43,8 @@ pub struct SimArgs {
     /// Runs wrong replicas instead, each of which the oracle must catch.
     #[arg(long)]
     pub mutants: bool,
+    #[command(flatten)]
+    pub split: SplitArgs,
 }
 
 /// What came out.
@@ -83,7 +86,10 @@ pub fn run_cli(args: &SimArgs) -> Result<SimReport, SimError> {
         (None, None) if args.mutants => 0..200,
         (None, None) => return Err(SimError::NoSeeds),
     };
-    let sizes = args.n.map_or(vec![4, 7], |n| vec![n as usize]);
+    let sizes = match args.n.is_empty() {
+        true => vec![4, 7],
+        false => args.n.iter().map(|n| *n as usize).collect(),
+    };
     let rules = args
         .rule
         .map_or(vec![CommitRule::TwoChain, CommitRule::ThreeChain], |rule| {
@@ -94,18 +100,22 @@ pub fn run_cli(args: &SimArgs) -> Result<SimReport, SimError> {
         .flat_map(|n| rules.iter().map(move |rule| (*n, *rule)))
         .collect();
     if let (Some(seed), true) = (args.seed, args.trace) {
-        return Ok(traced(seed, &cells));
+        return Ok(traced(seed, &cells, &args.split));
     }
     match args.mutants {
         true => Ok(mutants(seeds, &cells)),
-        false => Ok(worlds(seeds, &cells, args.threads.max(1))),
+        false => Ok(worlds(seeds, &cells, args.threads.max(1), &args.split)),
     }
 }
 
 /// One world; a panic inside of it is a failure like any other.
 pub(crate) fn run_caught(plan: WorldPlan, mutant: Option<Mutant>) -> Outcome {
     let (n, rule) = (plan.n, plan.rule);
-    catch_unwind(AssertUnwindSafe(|| run(plan, mutant))).unwrap_or_else(|panic| {
+    caught(n, rule, || run(plan, mutant))
+}
+
+pub(crate) fn caught(n: usize, rule: CommitRule, run: impl FnOnce() -> Outcome) -> Outcome {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
         Outcome {
@@ -120,7 +130,12 @@ pub(crate) fn run_caught(plan: WorldPlan, mutant: Option<Mutant>) -> Outcome {
     })
 }
 
-fn worlds(seeds: Range<u64>, cells: &[(usize, CommitRule)], threads: usize) -> SimReport {
+fn worlds(
+    seeds: Range<u64>,
+    cells: &[(usize, CommitRule)],
+    threads: usize,
+    split: &SplitArgs,
+) -> SimReport {
     let total = (seeds.end - seeds.start) * cells.len() as u64;
     let next = AtomicU64::new(0);
     let columns: Mutex<Vec<Coverage>> = Mutex::new(
@@ -141,7 +156,7 @@ fn worlds(seeds: Range<u64>, cells: &[(usize, CommitRule)], threads: usize) -> S
                 (at % cells.len() as u64) as usize,
             );
             let (n, rule) = cells[cell];
-            let outcome = run_caught(WorldPlan::of(seed, n, rule), None);
+            let outcome = caught(n, rule, || split.world(seed, n, rule, false).0);
             if let Ok(mut columns) = columns.lock() {
                 columns[cell].merge(&outcome.coverage);
             }
@@ -161,10 +176,11 @@ fn worlds(seeds: Range<u64>, cells: &[(usize, CommitRule)], threads: usize) -> S
         let (n, rule) = cells[*cell];
         let _ = write!(
             text,
-            "\nFAILED {}: {}\n  repeat: reforge sim --seed {seed} --n {n} --rule {}\n",
+            "\nFAILED {}: {}\n  repeat: reforge sim --seed {seed} --n {n} --rule {}{}\n",
             violation.check,
             violation.what,
             rule.name(),
+            split.flags(),
         );
     }
     if failed.len() > SHOWN_MAX {
@@ -182,19 +198,29 @@ fn worlds(seeds: Range<u64>, cells: &[(usize, CommitRule)], threads: usize) -> S
         let _ = write!(text, "\nand {} more: {}\n", rest.len(), rest.join(" "));
     }
     let _ = writeln!(text, "\n{} worlds, {} failed", total, failed.len());
+    // A column in which no attack came off proves nothing, however green.
+    let idle = columns
+        .iter()
+        .filter(|column| split.is_idle(column))
+        .count() as u64;
+    if idle > 0 {
+        let _ = writeln!(
+            text,
+            "{idle} columns without a single split: nothing was tested there"
+        );
+    }
     SimReport {
         text,
-        failures: failed.len() as u64,
+        failures: failed.len() as u64 + idle,
         worlds: total,
     }
 }
 
-fn traced(seed: u64, cells: &[(usize, CommitRule)]) -> SimReport {
+fn traced(seed: u64, cells: &[(usize, CommitRule)], split: &SplitArgs) -> SimReport {
     let (mut text, mut failures) = (String::new(), 0);
     for (n, rule) in cells {
-        let plan = WorldPlan::of(seed, *n, *rule);
-        let _ = writeln!(text, "{plan:#?}");
-        let (outcome, lines) = run_traced(plan, None);
+        let _ = writeln!(text, "{}", split.describe(seed, *n, *rule));
+        let (outcome, lines) = split.world(seed, *n, *rule, true);
         let _ = writeln!(text, "{}", lines.join("\n"));
         let end_ms = outcome.end_ns / MS;
         let _ = match &outcome.violation {

@@ -31,6 +31,8 @@ pub struct Client {
     open: BTreeMap<u64, Open>,
     pub settled: u64,
     pub applied: Vec<u64>,
+    /// Sequence numbers of transfers.
+    pub payments: Vec<u64>,
     pub resent: u64,
     pub stopped: bool,
 }
@@ -46,6 +48,7 @@ impl Client {
             open: BTreeMap::new(),
             settled: 0,
             applied: Vec::new(),
+            payments: Vec::new(),
             resent: 0,
             stopped: false,
         }
@@ -57,7 +60,11 @@ impl Client {
 
     /// The account that transaction `seq` pays into: nobody else's.
     pub fn account(&self, seq: u64) -> u64 {
-        (u64::from(self.session[0]) + 1) << 32 | seq
+        Client::account_of(&self.session, seq)
+    }
+
+    pub fn account_of(session: &SessionId, seq: u64) -> u64 {
+        (u64::from(session[0]) + 1) << 32 | seq
     }
 
     /// What to submit now, and where.
@@ -105,6 +112,7 @@ impl Client {
         let seq = self.seq;
         let mut payload = Vec::new();
         if rng.chance(600) {
+            self.payments.push(seq);
             // One unit to an account of its own: twice executed would be seen there.
             format::transfer(
                 u64::from(self.session[0]),

@@ -4,7 +4,47 @@ use std::fmt::Write as _;
 
 use adversary::{Act, Acts};
 use node::replica::Counters;
-use types::CommitRule;
+use types::{CommitRule, Offence};
+
+use crate::split::oracle::Figures;
+
+/// What happened in worlds that were split.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SplitCoverage {
+    /// Worlds in which two correct replicas executed different blocks at one height.
+    pub parted: u64,
+    /// Worlds in which the attackers failed, and which therefore prove nothing.
+    pub empty: u64,
+    pub convicted: u64,
+    pub by_offence: [u64; Offence::ALL.len()],
+    /// Payments executed before a split was known, which must outlast it.
+    pub kept: u64,
+    pub receipts_after: u64,
+    pub figures: Figures,
+}
+
+impl SplitCoverage {
+    fn rows_mut(&mut self) -> Vec<(&'static str, &mut u64)> {
+        let figures = &mut self.figures;
+        let mut rows = vec![
+            ("worlds parted", &mut self.parted),
+            ("worlds empty", &mut self.empty),
+            ("culprits", &mut self.convicted),
+            ("growths of B", &mut figures.growths),
+            ("recoveries", &mut figures.recoveries),
+            ("rollbacks", &mut figures.rollbacks),
+            ("moved", &mut figures.moved),
+            ("invalidated", &mut figures.invalidated),
+            ("orphans", &mut figures.orphans),
+            ("false alarms", &mut figures.false_alarms),
+            ("payments kept", &mut self.kept),
+            ("receipts after", &mut self.receipts_after),
+        ];
+        let by_offence = Offence::ALL.iter().zip(&mut self.by_offence);
+        rows.extend(by_offence.map(|(offence, count)| (offence.name(), count)));
+        rows
+    }
+}
 
 /// Sums over worlds of one size and rule.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +79,7 @@ pub struct Coverage {
     pub virtual_ns: u64,
     pub events: u64,
     pub acts: Acts,
+    pub split: SplitCoverage,
 }
 
 impl Coverage {
@@ -82,7 +123,7 @@ impl Coverage {
     }
 
     fn rows_mut(&mut self) -> Vec<(&'static str, &mut u64)> {
-        vec![
+        let mut rows = vec![
             ("worlds", &mut self.worlds),
             ("virtual ns", &mut self.virtual_ns),
             ("events", &mut self.events),
@@ -110,7 +151,9 @@ impl Coverage {
             ("snapshots installed", &mut self.snapshots),
             ("messages rejected", &mut self.rejected),
             ("frames malformed", &mut self.malformed),
-        ]
+        ];
+        rows.extend(self.split.rows_mut());
+        rows
     }
 }
 

@@ -1,12 +1,10 @@
 //! One seat's machine: a disk that outlives its processes, and the process that runs on it.
 
-use adversary::{Acts, Byzantine};
-use node::replica::{Counters, Replica};
+use adversary::Acts;
+use node::replica::Counters;
 use storage::{Options, SimDisk};
 
-use crate::platform::SimPlatform;
-
-pub type Process = Replica<Byzantine<SimPlatform>>;
+use crate::process::Process;
 
 /// See the module.
 pub struct Host {
@@ -71,7 +69,7 @@ impl Host {
 
     /// All counters, of the present life and those before it, in order.
     pub fn counters(&self) -> Vec<Counters> {
-        let now = self.process.as_ref().map(Replica::counters);
+        let now = self.process.as_ref().map(Process::counters);
         self.past.iter().copied().chain(now).collect()
     }
 }

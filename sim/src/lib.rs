@@ -16,8 +16,10 @@ mod net;
 mod oracle;
 mod plan;
 mod platform;
+mod process;
 mod rng;
 mod scheme;
+mod split;
 mod world;
 
 pub use cli::{SimArgs, SimError, SimReport, run_cli};

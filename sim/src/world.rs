@@ -4,6 +4,7 @@ mod boot;
 mod clients;
 mod end;
 mod faults;
+mod split;
 mod step;
 
 use std::collections::{HashMap, VecDeque};
@@ -23,6 +24,7 @@ use crate::net::Net;
 use crate::oracle::{Oracle, Violation};
 use crate::plan::{MS, WorldPlan};
 use crate::rng::Rng;
+use crate::split::SplitPlan;
 
 /// Healed worlds must reach their goal within this virtual time.
 const LIVENESS_NS: u64 = 30_000 * MS;
@@ -64,6 +66,7 @@ pub struct World {
     coverage: Coverage,
     /// The last messages, one line each, where somebody wants to read them.
     trace: Option<VecDeque<String>>,
+    split: Option<Box<split::Split>>,
 }
 
 /// Lines of a trace that are kept.
@@ -81,6 +84,14 @@ pub fn run_traced(plan: WorldPlan, mutant: Option<Mutant>) -> (Outcome, Vec<Stri
 pub fn run(plan: WorldPlan, mutant: Option<Mutant>) -> Outcome {
     let mut world = World::new(plan, mutant);
     world.run()
+}
+
+/// Runs a world that is split; with `trace`, returns its last messages as well.
+pub fn run_split(plan: SplitPlan, trace: bool) -> (Outcome, Vec<String>) {
+    let mut world = World::of_split(plan);
+    world.trace = trace.then(VecDeque::new);
+    let outcome = world.run();
+    (outcome, world.trace.take().unwrap_or_default().into())
 }
 
 impl World {
@@ -127,6 +138,7 @@ impl World {
             healed: false,
             hash: 0x9e37_79b9,
             trace: None,
+            split: None,
             events: 0,
             plan,
         }
@@ -143,6 +155,10 @@ impl World {
             self.queue.put(5 * MS, Event::ClientTick { client });
         }
         self.queue.put(100 * MS, Event::Inspect);
+        if self.oracle.split {
+            self.run_split();
+            return self.outcome();
+        }
         self.run_until(self.plan.heal_ns, |_| false);
         self.heal();
         if self.plan.nominal {
@@ -153,6 +169,7 @@ impl World {
                 self.stuck(goal);
             }
             self.judge();
+            self.judge_calm();
         } else {
             self.run_until(self.now_ns + 1000 * MS, |_| false);
         }
@@ -211,7 +228,7 @@ impl World {
         let mut coverage = std::mem::take(&mut self.coverage);
         for (seat, host) in self.hosts.iter_mut().enumerate() {
             if let Some(process) = &mut host.process {
-                host.acts.merge(&process.platform().take_acts());
+                host.acts.merge(&process.take_acts());
             }
             acts.merge(&host.acts);
             if self.oracle.is_honest(seat) {
@@ -219,6 +236,9 @@ impl World {
                     .iter()
                     .for_each(|counters| coverage.add_counters(counters));
             }
+        }
+        if let Some(split) = &self.split {
+            coverage.split = split.coverage();
         }
         coverage.worlds = 1;
         coverage.acts = acts;

@@ -4,9 +4,10 @@
 use std::path::Path;
 
 use measure::files::JsonLines;
-use measure::{EvidenceKind, EvidenceRecord, EvidenceWriter, MeasureError, folder};
-use serde_json::{Value, json};
-use types::{CommitProof, ReplicaId, SignerSet, Wire};
+use measure::{
+    EvidenceKind, EvidenceRecord, EvidenceWriter, IncidentKind, IncidentLine, MeasureError, folder,
+};
+use types::{CommitProof, SignerSet, Wire};
 
 use crate::incident::{Incident, What};
 
@@ -57,47 +58,50 @@ fn evidence(incident: &Incident) -> Option<EvidenceRecord> {
     })
 }
 
-fn ids(set: SignerSet) -> Vec<u16> {
-    set.iter().map(|replica: ReplicaId| replica.0).collect()
+fn ids(set: SignerSet) -> Vec<u32> {
+    set.iter().map(|replica| u32::from(replica.0)).collect()
 }
 
-fn block(proof: &CommitProof) -> Option<String> {
-    proof.block().map(|core| core.id().to_string())
+fn block(proof: &CommitProof) -> String {
+    proof
+        .block()
+        .map(|core| core.id().to_string())
+        .unwrap_or_default()
 }
 
-fn line(incident: &Incident) -> Value {
-    let mut line = match &incident.what {
-        What::Mode { mode, epoch } => json!({
-            "what": "mode",
-            "mode": mode.name(),
-            "epoch": epoch.to_string(),
-        }),
-        What::Conflict(conflict) => json!({
-            "what": "conflict",
-            "epoch": conflict.epoch.to_string(),
-            "height": conflict.first.block().map(|core| core.height.0),
-            "blocks": [block(&conflict.first), block(&conflict.second)],
-        }),
+fn line(incident: &Incident) -> IncidentLine {
+    let what = match &incident.what {
+        What::Mode { mode, epoch } => IncidentKind::Mode {
+            mode: mode.name().to_owned(),
+            epoch: epoch.to_string(),
+        },
+        What::Conflict(conflict) => IncidentKind::Conflict {
+            epoch: conflict.epoch.to_string(),
+            height: conflict.first.block().map_or(0, |core| core.height.0),
+            one: block(&conflict.first),
+            other: block(&conflict.second),
+        },
         What::Convicted {
             fraud,
             culprits,
             excluded,
-        } => json!({
-            "what": "convicted",
-            "offence": fraud.offence().name(),
-            "epoch": fraud.epoch().to_string(),
-            "culprits": ids(*culprits),
-            "excluded": ids(*excluded),
-        }),
-        What::Gate { open, why } => json!({ "what": "gate", "open": open, "why": why }),
-        What::Committed(resumption) => json!({
-            "what": "recovery-committed",
-            "of": resumption.of.to_string(),
-            "excluded": ids(resumption.value.excluded),
-            "standbys": ids(resumption.value.standbys),
-            "reports": resumption.value.reports.len(),
-            "base": resumption.value.base.to_string(),
-        }),
+        } => IncidentKind::Convicted {
+            culprits: ids(*culprits),
+            excluded: ids(*excluded),
+            offence: fraud.offence().name().to_owned(),
+            digest: fraud.digest().to_string(),
+        },
+        What::Gate { open, why } => IncidentKind::Gate {
+            open: *open,
+            why: why.clone(),
+        },
+        What::Committed(resumption) => IncidentKind::Committed {
+            of: resumption.of.to_string(),
+            excluded: ids(resumption.value.excluded),
+            base: resumption.value.base.to_string(),
+            root_height: resumption.value.root_height.0,
+            reports: resumption.value.reports.len() as u32,
+        },
         What::Merged {
             epoch,
             members,
@@ -106,29 +110,28 @@ fn line(incident: &Incident) -> Value {
             moved,
             invalidated,
             orphans,
-        } => json!({
-            "what": "merged",
-            "epoch": epoch.to_string(),
-            "members": ids(*members),
-            "rolled_back_to": rolled_back_to.0,
-            "root_height": root_height.0,
-            "moved": moved,
-            "invalidated": invalidated,
-            "orphans": orphans,
-        }),
-        What::FirstBlock { epoch, height } => json!({
-            "what": "first-block",
-            "epoch": epoch.to_string(),
-            "height": height.0,
-        }),
-        What::FalseAlarm { from, why } => json!({
-            "what": "false-alarm",
-            "from": from.0,
-            "why": why,
-        }),
+        } => IncidentKind::Merged {
+            epoch: epoch.to_string(),
+            members: ids(*members),
+            rolled_back_to: rolled_back_to.0,
+            root_height: root_height.0,
+            moved: *moved,
+            invalidated: *invalidated,
+            orphans: *orphans,
+        },
+        What::FirstBlock { epoch, height } => IncidentKind::FirstBlock {
+            epoch: epoch.to_string(),
+            height: height.0,
+        },
+        What::FalseAlarm { from, why } => IncidentKind::FalseAlarm {
+            from: u32::from(from.0),
+            why: why.clone(),
+        },
     };
-    line["at_ns"] = incident.at_ns.into();
-    line
+    IncidentLine {
+        at_ns: incident.at_ns,
+        what,
+    }
 }
 
 #[cfg(test)]

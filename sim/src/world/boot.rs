@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use adversary::{Byzantine, Forge};
-use consensus::{LanesConfig, Rules, Timing, rules_for};
+use consensus::{LanesConfig, Timing};
 use execution::AppKind;
 use node::replica::{Replica, ReplicaConfig, Signer};
 use types::ReplicaId;
 
 use super::World;
 use crate::event::{Event, Seat};
-use crate::mutants::{BrokenRules, LowSigner, Mutant};
+use crate::mutants::{LowSigner, Mutant, rules};
 use crate::plan::MS;
 use crate::platform::SimPlatform;
+use crate::process::Process;
 
 impl World {
     pub(super) fn boot(&mut self, seat: Seat) {
@@ -36,28 +37,38 @@ impl World {
             Some(mutant) => mutant.recovered(me, recovery.records),
             None => recovery.records,
         };
+        let attacker = self
+            .split
+            .as_ref()
+            .and_then(|split| split.plan.attacker(seat));
+        if let Some(attacker) = attacker.copied() {
+            let process = self.boot_attacker(attacker, SimPlatform::new(journal));
+            return self.begin(seat, process);
+        }
         let platform = self.platform(seat, SimPlatform::new(journal));
-        let rules = match mutant {
-            Some(mutant) => Box::new(BrokenRules {
-                rules: rules_for(self.plan.rule),
-                mutant,
-            }) as Box<dyn Rules>,
-            None => rules_for(self.plan.rule),
-        };
+        let rules = rules(self.plan.rule, mutant);
         let signer: Arc<dyn Signer> = match mutant {
             Some(Mutant::LowClaims) => Arc::new(LowSigner(self.keys[seat].clone())),
             _ => self.keys[seat].clone(),
         };
         let config = self.config(seat);
-        let host = &mut self.hosts[seat];
-        let now = host.clock(self.now_ns);
+        let now = self.hosts[seat].clock(self.now_ns);
         match Replica::new(config, rules, signer, records, platform, now) {
-            Ok(replica) => host.process = Some(replica),
-            Err(why) => return self.fail("recovery", format!("replica {seat}: {why}")),
+            Ok(replica) => self.begin(seat, Process::One(Box::new(replica))),
+            Err(why) => self.fail("recovery", format!("replica {seat}: {why}")),
         }
+    }
+
+    /// A life of `seat` begins.
+    fn begin(&mut self, seat: Seat, process: Process) {
+        let host = &mut self.hosts[seat];
+        host.process = Some(process);
         host.life += 1;
         (host.wake_ns, host.busy_ns, host.spins) = (None, self.now_ns, 0);
         self.oracle.ledger.starts_at(seat, 0);
+        if let Some(split) = &mut self.split {
+            split.oracle.starts(seat);
+        }
         self.connect(seat);
         self.drain(seat);
     }
@@ -109,7 +120,7 @@ impl World {
         }
     }
 
-    fn config(&self, seat: Seat) -> ReplicaConfig {
+    pub(super) fn config(&self, seat: Seat) -> ReplicaConfig {
         let plan = &self.plan;
         let app = match self.mutant {
             // The first correct one only, or everybody would be wrong alike.
@@ -142,7 +153,7 @@ impl World {
             journal_bytes: plan.journal_bytes,
             signed_clients: false,
             admission_tx_per_s: None,
-            recovery: None,
+            recovery: self.recovery(),
         }
     }
 }

@@ -13,7 +13,8 @@ const LAST_SUBMISSION_NS: u64 = 300 * MS;
 impl World {
     pub(super) fn client_tick(&mut self, client: usize) {
         self.mix(6);
-        if self.healed && self.now_ns > self.plan.heal_ns + LAST_SUBMISSION_NS {
+        let late = self.healed && self.now_ns > self.plan.heal_ns + LAST_SUBMISSION_NS;
+        if late && self.clients_may_stop() {
             self.clients[client].stopped = true;
         }
         let (n, payload_max) = (self.plan.n, self.plan.payload_max);
@@ -62,6 +63,9 @@ impl World {
         let Some((client, _, _)) = self.conns.get(&id).copied() else {
             return;
         };
+        if self.oracle.split {
+            return self.split_reply(client, response);
+        }
         match response {
             Response::Receipts(receipts) => {
                 let proven = receipts.epoch == self.epoch.id

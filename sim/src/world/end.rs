@@ -6,6 +6,7 @@ use execution::kv::{BALANCE_INITIAL, format};
 use super::{BLOCKS_MIN, World};
 use crate::event::Event;
 use crate::plan::MS;
+use crate::process::Process;
 
 impl World {
     /// Every lasting replica executed up to `goal`, and every client has its receipts.
@@ -18,7 +19,7 @@ impl World {
         settled
             && self.plan.lasting().iter().all(|seat| {
                 let process = self.hosts[*seat].process.as_ref();
-                process.is_some_and(|process| process.executor().height().0 >= goal)
+                process.is_some_and(|process| process.counters().height_executed >= goal)
             })
     }
 
@@ -41,11 +42,12 @@ impl World {
             let kind = if self.plan.is_evil(seat) { " (byzantine)" } else { "" };
             let Some(process) = &self.hosts[seat].process else { return format!("replica {seat}{kind}: down") };
             let c = process.counters();
-            let safety = process.core().safety();
+            let Some(one) = process.one() else { return format!("replica {seat}{kind}: two faces") };
+            let safety = one.core().safety();
             format!(
                 "replica {seat}{kind}: view {} led by {}, committed {}, executed {}, undelivered {}, catching up {}, horizon {}, backlog {} B, cars {}, newest certificate {}, gave up {}, voted {}, lock {}",
-                c.view, c.leader, c.height_committed, c.height_executed, process.core().undelivered(),
-                process.core().is_catching_up(), c.height_horizon, c.own_backlog_bytes, process.core().own_backlog_cars(),
+                c.view, c.leader, c.height_committed, c.height_executed, one.core().undelivered(),
+                one.core().is_catching_up(), c.height_horizon, c.own_backlog_bytes, one.core().own_backlog_cars(),
                 safety.high_qc.view, safety.timeout_view, safety.last_votes[0].view, safety.lock.view,
             )
         });
@@ -81,10 +83,10 @@ impl World {
 
     /// Every acknowledged payment is there once, at every replica: counted in the state itself.
     fn check_accounts(&mut self, seat: usize) {
-        let Some(process) = &self.hosts[seat].process else {
+        let one = self.hosts[seat].process.as_ref().and_then(Process::one);
+        let Some(executor) = one.map(|one| one.executor()) else {
             return;
         };
-        let executor = process.executor();
         let mut wrong = None;
         for client in &self.clients {
             for seq in &client.applied {

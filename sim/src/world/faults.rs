@@ -40,7 +40,7 @@ impl World {
         let Some(mut process) = host.process.take() else {
             return;
         };
-        host.acts.merge(&process.platform().take_acts());
+        host.acts.merge(&process.take_acts());
         host.past.push(process.counters());
         // The power goes before the process can do anything about it.
         match kill {

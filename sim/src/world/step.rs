@@ -25,7 +25,7 @@ impl World {
                 let Some(process) = &mut self.hosts[to].process else {
                     return;
                 };
-                process.platform().observe(&frame);
+                process.observe(&frame);
                 self.oracle.received(to, &frame);
                 if self.mutant == Some(Mutant::AcknowledgeWithoutData) {
                     self.hasty_ack(to, from, &frame);
@@ -133,6 +133,7 @@ impl World {
             return;
         };
         let ledger = process.take_ledger();
+        let incidents = process.take_incidents();
         if let Some(why) = process.fatal() {
             let what = format!("replica {seat} gave up: {why}");
             let diverged = self.mutant == Some(Mutant::ExecuteOtherwise);
@@ -141,7 +142,7 @@ impl World {
                 what,
             }));
         }
-        let platform = process.platform().inner();
+        let platform = process.platform();
         let sent = std::mem::take(&mut platform.sent);
         let jobs = std::mem::take(&mut platform.jobs);
         let syncs = std::mem::take(&mut platform.syncs);
@@ -153,8 +154,9 @@ impl World {
             }));
         }
         self.oracle.executed(seat, &ledger);
+        self.witness(seat, &ledger, &incidents);
         jobs.iter()
-            .for_each(|(_, _, job)| self.oracle.asked(seat, job));
+            .for_each(|(_, epoch, job)| self.oracle.asked(seat, epoch, job));
         sent.into_iter().for_each(|sent| self.send(seat, sent));
         for (tag, epoch, job) in jobs {
             let host = &mut self.hosts[seat];
@@ -211,6 +213,7 @@ impl World {
             self.trace(|| describe(now_ns, seat, sent.to, message));
             if let Message::CheckpointShare(share) = message
                 && self.oracle.is_honest(seat)
+                && !self.oracle.split
             {
                 let verdict = self.oracle.ledger.state(share);
                 self.oracle.note(verdict);

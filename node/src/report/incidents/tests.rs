@@ -1,8 +1,8 @@
 use bytes::Bytes;
-use measure::{Evidence, files::read_json_lines};
+use measure::{Evidence, incident::read_incidents};
 use types::{
     BlockId, Conflict, Digest, EpochId, Fraud, Height, Mode, Multisig, Qc, RecoveryValue,
-    Resumption, View,
+    ReplicaId, Resumption, View,
 };
 
 use super::*;
@@ -102,23 +102,28 @@ fn the_timeline_is_written_as_proofs_and_as_lines() {
         let mut writer = IncidentWriter::open(folder.path()).unwrap();
         half.iter().for_each(|one| writer.append(one).unwrap());
     }
-    let lines: Vec<Value> = read_json_lines(&folder.path().join("incidents.jsonl"), "x").unwrap();
-    let times: Vec<_> = lines.iter().map(|line| line["at_ns"].as_u64()).collect();
-    assert_eq!(times, (100..108).map(Some).collect::<Vec<_>>());
-    let whats: Vec<_> = lines.iter().map(|line| line["what"].as_str()).collect();
+    let lines = read_incidents(&folder.path().join("incidents.jsonl")).unwrap();
+    let times: Vec<u64> = lines.iter().map(|line| line.at_ns).collect();
+    assert_eq!(times, (100..108).collect::<Vec<_>>());
+    let name = |line: &IncidentLine| serde_json::to_value(line).unwrap()["what"].clone();
     let expected = [
         "conflict",
         "mode",
         "convicted",
         "gate",
-        "recovery-committed",
+        "committed",
         "merged",
         "first-block",
         "false-alarm",
     ];
-    assert_eq!(whats, expected.map(Some));
-    assert_eq!(lines[2]["offence"], "E2 double vote");
-    assert_eq!(lines[2]["excluded"], json!([0, 1]));
+    assert_eq!(lines.iter().map(name).collect::<Vec<_>>(), expected);
+    let convicted = IncidentKind::Convicted {
+        culprits: vec![0],
+        excluded: vec![0, 1],
+        offence: "E2 double vote".into(),
+        digest: fraud().digest().to_string(),
+    };
+    assert_eq!(lines[2].what, convicted);
 
     let evidence = Evidence::read(&folder.path().join("evidence.bin")).unwrap();
     let records = evidence.records;

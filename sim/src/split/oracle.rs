@@ -1,0 +1,262 @@
+//! What must hold when more replicas lie than the protocol tolerates, said without any predicate of
+//! the consensus room: from what correct replicas executed, announced and hold in their state.
+
+use std::collections::BTreeMap;
+
+use measure::LedgerRecord;
+use node::incident::{Incident, What};
+use types::batch::SessionId;
+use types::{Digest, Epoch, Height, Mode, Offence, ReplicaId, SignerSet};
+
+use super::plan::{SplitPlan, seats};
+use crate::event::Seat;
+use crate::oracle::{Verdict, violation};
+
+/// A transaction by session and sequence number.
+pub type TxName = (SessionId, u64);
+
+/// One correct replica as its ledger and timeline show it.
+#[derive(Debug, Default)]
+pub struct Witness {
+    /// Its present history, by height.
+    pub chain: BTreeMap<u64, LedgerRecord>,
+    /// A new life has not executed anything yet.
+    fresh: bool,
+    pub mode: Option<Mode>,
+    pub excluded: SignerSet,
+    /// The gate was closed for this reason, and what had been admitted by then.
+    pub gate: Option<(bool, String)>,
+    pub merged: u64,
+    pub saw_conflict: bool,
+    pub admitted_when_closed: Option<u64>,
+}
+
+/// Figures for the table.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Figures {
+    pub growths: u64,
+    pub rollbacks: u64,
+    pub moved: u64,
+    pub invalidated: u64,
+    pub orphans: u64,
+    pub recoveries: u64,
+    pub false_alarms: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct SplitOracle {
+    correct: SignerSet,
+    genesis: Epoch,
+    pub witnesses: Vec<Witness>,
+    /// By epoch and height, the blocks that correct replicas executed, each with the first of them.
+    blocks: BTreeMap<([u8; 8], u64), BTreeMap<[u8; 32], Seat>>,
+    /// First height at which two correct replicas executed different blocks of one epoch.
+    pub parted: Option<u64>,
+    pub convicted: SignerSet,
+    pub offences: BTreeMap<Offence, SignerSet>,
+    /// Payments that were executed at a correct replica before it knew of the split.
+    pub before: BTreeMap<TxName, Seat>,
+    states: BTreeMap<([u8; 8], u64), (Digest, Seat)>,
+    pub figures: Figures,
+}
+
+impl SplitOracle {
+    pub fn new(plan: &SplitPlan, genesis: Epoch) -> SplitOracle {
+        let correct = (0..plan.base.n).filter(|seat| !plan.base.is_evil(*seat));
+        let correct: Vec<Seat> = correct.collect();
+        SplitOracle {
+            correct: seats(&correct),
+            witnesses: (0..plan.base.n).map(|_| Witness::default()).collect(),
+            genesis,
+            blocks: BTreeMap::new(),
+            parted: None,
+            convicted: SignerSet::EMPTY,
+            offences: BTreeMap::new(),
+            before: BTreeMap::new(),
+            states: BTreeMap::new(),
+            figures: Figures::default(),
+        }
+    }
+
+    pub fn is_correct(&self, seat: Seat) -> bool {
+        self.correct.contains(ReplicaId(seat as u16))
+    }
+
+    /// A life of `seat` begins.
+    pub fn starts(&mut self, seat: Seat) {
+        self.witnesses[seat].fresh = true;
+    }
+
+    /// Blocks that correct replica `at` executed since the last call.
+    pub fn executed(&mut self, at: Seat, records: &[LedgerRecord]) -> Verdict {
+        for record in records {
+            self.record(at, record)?;
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, at: Seat, record: &LedgerRecord) -> Verdict {
+        let witness = &mut self.witnesses[at];
+        if record.is_rollback() {
+            self.figures.rollbacks += 1;
+            witness.chain.split_off(&(record.height + 1));
+            return Ok(());
+        }
+        if std::mem::take(&mut witness.fresh) {
+            // It executes again what came after its last snapshot, perhaps of an abandoned branch.
+            witness.chain.split_off(&record.height);
+        }
+        let tip = witness.chain.last_key_value().map(|(height, _)| *height);
+        if let Some(tip) = tip
+            && record.height <= tip
+        {
+            let what = format!(
+                "replica {at} executed height {} after {tip} without a rollback",
+                record.height
+            );
+            return violation("order", what);
+        }
+        witness.chain.insert(record.height, *record);
+        let known = self
+            .blocks
+            .entry((record.epoch, record.height))
+            .or_default();
+        known.entry(record.block).or_insert(at);
+        if known.len() > 1 && self.parted.is_none() {
+            self.parted = Some(record.height);
+        }
+        // One block has one outcome only on one history; above a split only within one branch.
+        Ok(())
+    }
+
+    /// The state of `at`, which has just executed the last block of its ledger.
+    pub fn state(&mut self, at: Seat, state: Digest) -> Verdict {
+        let Some((height, record)) = self.witnesses[at].chain.last_key_value() else {
+            return Ok(());
+        };
+        if record.epoch == self.genesis.id.0.0[..8] {
+            return Ok(());
+        }
+        let key = (record.epoch, *height);
+        let (known, first) = *self.states.entry(key).or_insert((state, at));
+        match known == state {
+            true => Ok(()),
+            false => violation(
+                "state",
+                format!("replicas {first} and {at} differ in their state at height {height}"),
+            ),
+        }
+    }
+
+    /// What correct replica `at` announced.
+    pub fn incidents(&mut self, at: Seat, incidents: &[Incident], admitted: u64) -> Verdict {
+        for incident in incidents {
+            let witness = &mut self.witnesses[at];
+            match &incident.what {
+                What::Mode { mode, .. } => witness.mode = Some(*mode),
+                What::Conflict(_) => witness.saw_conflict = true,
+                What::Convicted {
+                    fraud,
+                    culprits,
+                    excluded,
+                } => {
+                    if !witness.excluded.is_empty() && *excluded != witness.excluded {
+                        self.figures.growths += 1;
+                    }
+                    witness.excluded = *excluded;
+                    let slandered = culprits.union(*excluded).intersection(self.correct);
+                    if !slandered.is_empty() {
+                        let what = format!(
+                            "replica {at} convicts correct replicas {slandered:?} of {}",
+                            fraud.offence().name()
+                        );
+                        return violation("convicted-correct", what);
+                    }
+                    self.convicted = self.convicted.union(*culprits);
+                    let by = self.offences.entry(fraud.offence()).or_default();
+                    *by = by.union(*culprits);
+                }
+                What::Gate { open, why } => {
+                    witness.gate = Some((*open, why.clone()));
+                    witness.admitted_when_closed = (!open).then_some(admitted);
+                }
+                What::Committed(_) => self.figures.recoveries += 1,
+                What::Merged {
+                    members,
+                    moved,
+                    invalidated,
+                    orphans,
+                    ..
+                } => {
+                    witness.merged += 1;
+                    self.figures.moved += moved;
+                    self.figures.invalidated += invalidated;
+                    self.figures.orphans += orphans;
+                    let out = self.correct.difference(*members);
+                    if !out.is_empty() {
+                        let what = format!("replica {at} resumed without correct {out:?}");
+                        return violation("evicted-correct", what);
+                    }
+                }
+                What::FirstBlock { .. } => {}
+                What::FalseAlarm { .. } => self.figures.false_alarms += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// (b): a real conflict names enough culprits, at every one of `lasting`.
+    pub fn attributed(&self, lasting: &[Seat]) -> Verdict {
+        let least = self.genesis.split();
+        if self.parted.is_none() {
+            return Ok(());
+        }
+        for seat in lasting {
+            let found = self.witnesses[*seat].excluded;
+            if found.len() < least {
+                let what = format!(
+                    "the histories parted at height {:?}, and replica {seat} convicted {found:?}; expected at least {least}",
+                    self.parted
+                );
+                return violation("attribution", what);
+            }
+        }
+        Ok(())
+    }
+
+    /// (c): one history at all of `lasting`.
+    pub fn one_history(&self, lasting: &[Seat]) -> Verdict {
+        let mut common: BTreeMap<u64, (Seat, LedgerRecord)> = BTreeMap::new();
+        for seat in lasting {
+            for (height, record) in &self.witnesses[*seat].chain {
+                let (first, known) = *common.entry(*height).or_insert((*seat, *record));
+                if known != *record {
+                    let what = format!(
+                        "replicas {first} and {seat} hold different blocks at height {height} in the end: {known:?}, {record:?}"
+                    );
+                    return violation("one-ledger", what);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody ever left `NOMINAL` or saw anything to convict for.
+    pub fn never_alarmed(&self) -> Verdict {
+        for (seat, witness) in self.witnesses.iter().enumerate() {
+            let calm = witness.mode.is_none_or(|mode| mode == Mode::Nominal);
+            if self.is_correct(seat) && (!calm || witness.saw_conflict) {
+                let what = format!("replica {seat} was alarmed: {:?}", witness.mode);
+                return violation("false-alarm", what);
+            }
+        }
+        Ok(())
+    }
+
+    /// Height of the last block of `seat`'s present history, in which epoch.
+    pub fn tip(&self, seat: Seat) -> Option<(Height, [u8; 8])> {
+        let (height, record) = self.witnesses[seat].chain.last_key_value()?;
+        Some((Height(*height), record.epoch))
+    }
+}
