@@ -26,7 +26,7 @@ impl Core {
     }
 
     pub(crate) fn cut_car(&mut self, now: Nanos, out: &mut Vec<Effect>) {
-        if self.halted {
+        if self.halted || !self.config.is_member() {
             return;
         }
         if let Some(car) = self.lanes.cut_car(&self.config.epoch, now) {
@@ -52,12 +52,12 @@ impl Core {
 
     /// Whether a batch cut now would travel in a car at once.
     pub fn could_cut_car(&self, now: Nanos) -> bool {
-        !self.halted && self.lanes.slot_due_ns().is_some_and(|due| due <= now)
+        self.car_slot_ns().is_some_and(|due| due <= now)
     }
 
     /// When a batch cut then would travel in a car at once; none: too many cars are in flight.
     pub fn car_slot_ns(&self) -> Option<Nanos> {
-        if self.halted {
+        if self.halted || !self.config.is_member() {
             None
         } else {
             self.lanes.slot_due_ns()
@@ -158,12 +158,12 @@ impl Core {
         let (index, (id, verdict)) = (car.index, self.lanes.insert(car, wanted));
         match verdict {
             CarVerdict::New | CarVerdict::Known => self.acknowledge(now, lane, out),
-            CarVerdict::Acked => out.push(Effect::SignAck {
+            CarVerdict::Acked if self.config.is_member() => out.push(Effect::SignAck {
                 lane,
                 index,
                 car: id,
             }),
-            CarVerdict::Useless => {}
+            CarVerdict::Acked | CarVerdict::Useless => {}
         }
         if wanted {
             self.deliver(out);
@@ -208,11 +208,13 @@ impl Core {
             if lane != self.config.me {
                 out.push(Effect::Persist(Durable::Car(car)));
             }
-            out.push(Effect::SignAck {
-                lane,
-                index,
-                car: id,
-            });
+            if self.config.is_member() {
+                out.push(Effect::SignAck {
+                    lane,
+                    index,
+                    car: id,
+                });
+            }
         }
     }
 

@@ -103,6 +103,8 @@ pub struct Core {
     pub(crate) last_vote: Option<Vote>,
     pub(crate) resend_ns: Nanos,
     pub(crate) halted: bool,
+    /// A block that ends the epoch is final: nothing after it counts.
+    pub(crate) ended: bool,
     /// `B` of a recovery epoch; nobody in an ordinary one.
     pub(crate) excluded: SignerSet,
     pub(crate) values: Values,
@@ -145,6 +147,7 @@ impl Core {
             last_vote: None,
             resend_ns: now + config.timing.fetch_ns,
             halted: false,
+            ended: false,
             excluded: SignerSet::EMPTY,
             values: Values::default(),
             branches: Branches::new(),

@@ -198,9 +198,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether this replica is a member of the epoch; a standby follows in silence.
+    pub fn is_member(&self) -> bool {
+        self.epoch.members.contains(self.me)
+    }
+
     /// Everybody but this replica.
     pub fn others(&self) -> SignerSet {
-        let mut set = self.epoch.members;
+        let mut set = self.epoch.audience();
         set.remove(self.me);
         set
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use types::{
-    BlockId, CarCert, Header, Proposal, Qc, ReplicaId, SignerSet, Tc, Verified, View, Vote,
+    BlockId, CarCert, Digest, Header, Proposal, Qc, ReplicaId, SignerSet, Tc, Verified, View, Vote,
 };
 
 use crate::core::Core;
@@ -70,7 +70,7 @@ impl Core {
         };
         let target = chain[at].id;
         let height = chain[at].header.height;
-        if height <= self.tree.tip().height {
+        if height <= self.tree.tip().height || self.ended {
             return;
         }
         let proofs: Vec<_> = self
@@ -109,6 +109,10 @@ impl Core {
                 view,
                 proof,
             });
+            if block.header.payload != Digest::ZERO && !self.config.epoch.is_recovery() {
+                self.ended = true;
+                break;
+            }
         }
         self.deliver(out);
     }
@@ -222,7 +226,10 @@ impl Core {
 
     pub(crate) fn try_vote(&mut self, header: &Arc<Header>, out: &mut Vec<Effect>) {
         let id = header.id();
-        let in_turn = header.view == self.view() && self.leader(header.view) == header.proposer;
+        let in_turn = header.view == self.view()
+            && self.leader(header.view) == header.proposer
+            && self.config.is_member()
+            && !self.ended;
         if self.halted || !in_turn || self.tree.get(id).is_none() {
             return;
         }
@@ -337,6 +344,7 @@ impl Core {
         let header = Arc::new(header);
         let id = header.id();
         let allowed = header.view == self.view()
+            && self.config.is_member()
             && self.rules.is_fresh(&self.safety, &header)
             && self.rules.lock_allows(&self.safety, &header);
         if allowed && self.tree.get(id).is_some() {

@@ -24,7 +24,7 @@ impl Core {
     pub(crate) fn try_propose(&mut self, now: Nanos, out: &mut Vec<Effect>) {
         let view = self.view();
         self.proposer.due_ns = None;
-        if self.halted || self.proposer.done || self.leader(view) != self.config.me {
+        if self.halted || self.ended || self.proposer.done || self.leader(view) != self.config.me {
             return;
         }
         if view <= self.safety.proposed_view || view <= self.safety.timeout_view {
@@ -50,14 +50,14 @@ impl Core {
         let Some((payload, excluded)) = self.content(&high) else {
             return;
         };
-        let (verified, doubtful) = match excluded {
-            Some(_) => Default::default(),
-            None => self.candidate_cut(&parent.cut),
+        let ends = self.ends_above(high.block);
+        let (verified, doubtful) = match excluded.is_some() || ends {
+            true => Default::default(),
+            false => self.candidate_cut(&parent.cut),
         };
-        let has_work = excluded.is_some()
-            || !verified.is_empty()
-            || !doubtful.is_empty()
-            || self.data_waits(high.block);
+        let urgent = excluded.is_some() || ends || payload != types::Digest::ZERO;
+        let has_work =
+            urgent || !verified.is_empty() || !doubtful.is_empty() || self.data_waits(high.block);
         if !has_work {
             let due = self.pacemaker.started_ns + self.config.timing.idle_view_ns;
             if now < due {

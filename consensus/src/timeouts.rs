@@ -75,9 +75,12 @@ impl Core {
 
     /// States, durably first, that this replica votes in no view up to `view` any more.
     pub(crate) fn give_up(&mut self, now: Nanos, view: View, out: &mut Vec<Effect>) {
+        self.pacemaker.rearm(now);
+        if !self.config.is_member() {
+            return;
+        }
         self.safety.timeout_view = self.safety.timeout_view.max(view);
         self.stats.timeouts_sent += 1;
-        self.pacemaker.rearm(now);
         out.push(Effect::Persist(Durable::Safety(Box::new(
             self.safety.clone(),
         ))));

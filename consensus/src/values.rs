@@ -41,7 +41,7 @@ impl Core {
     pub(crate) fn allows_content(&self, header: &Header) -> Content {
         let starts = header.justify.view.0 == 0;
         let fit = match (self.config.epoch.is_recovery(), header.excluded) {
-            (false, None) => header.payload == Digest::ZERO,
+            (false, None) => return self.allows_eviction(header),
             // The declared `B` must be what the evidence, merged with the proposal's, amounts to.
             (true, Some(excluded)) => {
                 if excluded != self.excluded {
@@ -77,7 +77,11 @@ impl Core {
     /// Payload and `B` of this replica's next header over `high`; none: it has nothing to propose yet.
     pub(crate) fn content(&self, high: &Qc) -> Option<(Digest, Option<SignerSet>)> {
         if !self.config.epoch.is_recovery() {
-            return Some((Digest::ZERO, None));
+            let payload = match self.ends_above(high.block) {
+                true => Digest::ZERO,
+                false => self.values.own.unwrap_or_default(),
+            };
+            return Some((payload, None));
         }
         let enough = self.config.epoch.quorum_without(self.excluded).is_some();
         let payload = match high.view.0 {
@@ -85,6 +89,25 @@ impl Core {
             _ => Digest::ZERO,
         };
         enough.then_some((payload, Some(self.excluded)))
+    }
+
+    /// In an ordinary epoch a block may evict, if this voter holds the same evidence; what is built on
+    /// such a block orders nothing: the epoch ends with it.
+    fn allows_eviction(&self, header: &Header) -> Content {
+        let evicts = header.payload != Digest::ZERO;
+        match (self.ends_above(header.parent()), evicts) {
+            (true, true) => Content::Unfit,
+            (true, false) if !header.cut.is_empty() => Content::Unfit,
+            (_, false) => Content::Fit,
+            (false, true) if self.values.endorsed.contains(&header.payload) => Content::Fit,
+            (false, true) => Content::Later,
+        }
+    }
+
+    /// Whether an uncommitted block up to `id` ends the epoch.
+    pub(crate) fn ends_above(&self, id: types::BlockId) -> bool {
+        let uncommitted = self.tree.uncommitted_ancestry(id);
+        uncommitted.iter().any(|b| b.header.payload != Digest::ZERO)
     }
 
     /// `B` grew: votes, locks, certificates and timeouts carry over, leaders change.

@@ -81,6 +81,10 @@ impl<S: VoteScheme> Engine<S> {
     pub fn check_resumption(&self, epoch: &Epoch, resumption: Resumption) -> Checked<Resumption> {
         same_epoch(epoch, resumption.of, "resumption")?;
         let (core, proof) = (resumption.value.core(), &resumption.proof);
+        if proof.block().is_some_and(|block| block.epoch == epoch.id) {
+            self.check_eviction(epoch, &core, &resumption.value.frauds, proof)?;
+            return Ok(Verified::attest(resumption));
+        }
         self.check_recovery_proof(&epoch.recovery(), &core, core.digest(), proof)?;
         self.check_parts_of_value(epoch, &resumption.value)?;
         Ok(Verified::attest(resumption))
@@ -97,6 +101,15 @@ impl<S: VoteScheme> Engine<S> {
             what,
             "other proofs of fraud than its value names",
         )?;
+        if change
+            .proof
+            .block()
+            .is_some_and(|block| block.epoch == epoch.id)
+        {
+            let block = self.check_eviction(epoch, core, &change.frauds, &change.proof)?;
+            let root = block.height.next();
+            return Ok(epoch.evicted(block.id(), core.excluded, core.standbys, root));
+        }
         self.check_seats(&recovery, core)?;
         self.check_convictions(core.excluded, &change.frauds)?;
         self.check_recovery_proof(&recovery, core, core.digest(), &change.proof)?;
@@ -109,6 +122,34 @@ impl<S: VoteScheme> Engine<S> {
             core.standbys,
             core.root_height,
         ))
+    }
+
+    /// That a block of `epoch` itself is final which evicts at most `f` convicted members; that block.
+    fn check_eviction<'a>(
+        &self,
+        epoch: &Epoch,
+        core: &ValueCore,
+        frauds: &[Fraud],
+        proof: &'a CommitProof,
+    ) -> Result<&'a HeaderCore, Reject> {
+        let what = "eviction";
+        let block = first_of(proof, what)?;
+        let few = (1..=epoch.faults()).contains(&core.excluded.len());
+        let bound = block.payload == core.digest() && block.excluded.is_none();
+        ensure(few, what, "of nobody, or of more than f members")?;
+        ensure(bound, what, "of another value than its block binds")?;
+        ensure(
+            core.standbys.is_subset(epoch.standbys),
+            what,
+            "standbys that cannot take the seats",
+        )?;
+        self.check_convictions(core.excluded, frauds)?;
+        self.check_commit_proof(epoch, self.rule, proof, block.id())
+            .map_err(rejected(what))?;
+        self.verdicts_on_frauds(epoch, frauds)
+            .into_iter()
+            .collect::<Result<(), _>>()?;
+        Ok(block)
     }
 
     fn check_parts_of_value(&self, epoch: &Epoch, value: &RecoveryValue) -> Result<(), Reject> {

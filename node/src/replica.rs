@@ -13,7 +13,7 @@ use measure::LedgerRecord;
 use storage::{Record, SyncToken};
 use types::{
     Ack, BlockId, Car, CarId, CheckpointShare, CommitProof, Digest, Epoch, EpochId, ForkReport,
-    Header, Height, Mode, Proposal, Qc, ReplicaId, Resumption, Timeout, Vote,
+    Header, Height, Mode, Proposal, Qc, ReplicaId, Timeout, Vote,
 };
 
 use crate::NodeError;
@@ -22,6 +22,7 @@ use crate::platform::{NodeEvent, Platform};
 
 mod effects;
 mod epochs;
+mod evictions;
 mod evidence;
 mod gateway;
 mod inbound;
@@ -30,7 +31,8 @@ mod records;
 mod snapshots;
 mod store;
 
-use epochs::Past;
+use epochs::{Past, Step};
+use evictions::Evictions;
 use gateway::Gateway;
 use inbound::{Budgets, Pending};
 use outbox::Outbox;
@@ -212,7 +214,8 @@ pub struct Replica<P: Platform> {
     recovery_effects: Vec<Effect>,
     past: Option<Past>,
     /// Epochs that ended, oldest first, with the proof of what followed.
-    lineage: Vec<(Epoch, Resumption)>,
+    lineage: Vec<Step>,
+    evictions: Evictions,
     /// Messages of epochs that this replica has not reached.
     early: VecDeque<(ReplicaId, types::Message)>,
     /// The working epoch began with a recovery, and has no checkpoint yet.
@@ -257,7 +260,7 @@ impl<P: Platform> Replica<P> {
             let mut of = config.epoch;
             for resumption in base.lineage {
                 let next = Recovery::working_epoch(&of, &resumption);
-                lineage.push((of, resumption));
+                lineage.push(Step { of, resumption });
                 of = next;
             }
             config.epoch = base.epoch;
@@ -310,6 +313,7 @@ impl<P: Platform> Replica<P> {
             past: None,
             resumed: !lineage.is_empty() && core_is_fresh,
             lineage,
+            evictions: Evictions::new(&config.epoch),
             early: VecDeque::new(),
             first_block_due: false,
             shown_mode: Mode::Nominal,
@@ -359,6 +363,7 @@ impl<P: Platform> Replica<P> {
             self.settle(now_ns);
         }
         self.advance_recovery(now_ns);
+        self.retry_ending(now_ns);
         self.watch_mode(now_ns);
         self.cut_batch(now_ns);
         self.let_go();

@@ -96,9 +96,13 @@ impl Recovery {
         self.advance(now, split, out);
     }
 
-    /// The working epoch that a resumption opens.
+    /// The working epoch that a resumption opens: after a recovery, or after a block that evicts.
     pub fn working_epoch(of: &Epoch, resumption: &Resumption) -> Epoch {
         let value = &resumption.value;
+        if let Some(block) = resumption.proof.block().filter(|b| b.epoch == of.id) {
+            let root = block.height.next();
+            return of.evicted(block.id(), value.excluded, value.standbys, root);
+        }
         of.recovery().resumed(
             value.digest(),
             value.excluded,

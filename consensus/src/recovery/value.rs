@@ -16,7 +16,7 @@ impl Recovery {
 
     /// Asks the driver to sign this replica's report, unless it reported before.
     pub fn report(&mut self, tip: BlockId, proof: Option<CommitProof>, out: &mut Vec<Effect>) {
-        if self.reports.contains_key(&self.core.config.me) {
+        if self.reports.contains_key(&self.core.config.me) || !self.core.config.is_member() {
             return;
         }
         out.push(Effect::SignReport {
@@ -113,7 +113,7 @@ impl Recovery {
         };
         let value = RecoveryValue {
             excluded: self.excluded,
-            standbys: SignerSet::EMPTY,
+            standbys: self.of.substitutes(self.excluded),
             base,
             root_height,
             frauds,
@@ -225,7 +225,7 @@ impl Recovery {
     fn is_fit(&self, split: &Core, value: &RecoveryValue) -> bool {
         let seats = self.of.members.difference(self.excluded);
         value.excluded == self.excluded
-            && value.standbys.is_empty()
+            && value.standbys == self.of.substitutes(value.excluded)
             && value
                 .excluded
                 .is_subset(convicted(self.rule, &value.frauds))

@@ -102,7 +102,7 @@ impl<P: Platform> Replica<P> {
             } => {
                 let timeout = self.signer.timeout(&epoch, view, *high_qc, last_vote);
                 self.outbox
-                    .push_durable(Out::Peers(epoch.members, Message::Timeout(timeout)));
+                    .push_durable(Out::Peers(epoch.audience(), Message::Timeout(timeout)));
             }
             Effect::SignCar(car) => {
                 let car = self.signer.car(&epoch, *car);
@@ -122,7 +122,8 @@ impl<P: Platform> Replica<P> {
             } => {
                 let share = self.signer.checkpoint(&epoch, height, block, state);
                 let message = Message::CheckpointShare(share);
-                self.outbox.push_durable(Out::Peers(epoch.members, message));
+                self.outbox
+                    .push_durable(Out::Peers(epoch.audience(), message));
             }
             Effect::SignReport { height, tip, proof } => {
                 let report = self
@@ -134,8 +135,12 @@ impl<P: Platform> Replica<P> {
             Effect::Committed { height, proof, .. } => self.committed(now, which, height, proof),
             Effect::Deliver(block) if which == Which::Working => {
                 let (height, id) = (block.header.height, block.id);
+                let last = (block.header.payload != types::Digest::ZERO).then(|| block.clone());
                 self.execute(block);
                 self.after_execution(now, height, id);
+                if let Some(block) = last {
+                    self.end_epoch(now, block);
+                }
             }
             Effect::Deliver(_) => {}
             Effect::Checkpointed(cert) => {
@@ -188,9 +193,11 @@ impl<P: Platform> Replica<P> {
         let payload = header.payload;
         let proposal = self.signer.proposal(epoch, header);
         let others = self.core.config().others();
-        if let Some(recovery) = self.recovery.as_ref().filter(|_| which == Which::Recovery)
-            && let Some(value) = recovery.value(payload)
-        {
+        let value = match (which, &self.recovery) {
+            (Which::Recovery, Some(recovery)) => recovery.value(payload),
+            _ => self.eviction(payload),
+        };
+        if let Some(value) = value {
             // The value travels before the header that binds it.
             let message = Message::Value(epoch.id, Box::new(value.clone()));
             self.outbox.push_durable(Out::Peers(others, message));

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use consensus::{Config, Core, DeliveredBlock, FoundRecovery, MergePlan, Recovered, Recovery};
+use consensus::{
+    Config, Core, DeliveredBlock, Effect, FoundRecovery, MergePlan, Recovered, Recovery,
+};
 use storage::Record;
 use types::client::{Response, SessionEntries};
 use types::{
@@ -13,6 +15,7 @@ use types::{
     batch,
 };
 
+use super::evictions::Evictions;
 use super::outbox::Out;
 use super::records::{EpochBase, LINEAGE_MAX};
 use super::snapshots::Snapshots;
@@ -26,12 +29,21 @@ const BEHIND_NS: u64 = 50_000_000;
 /// Messages kept of one peer for an epoch that this replica has not reached.
 const EARLY_PER_PEER_MAX: usize = 128;
 
+/// How an epoch ended.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    pub of: Epoch,
+    pub resumption: Resumption,
+}
+
 /// The epoch before this one, frozen: it serves replicas that have not merged yet.
 #[derive(Debug)]
 pub(super) struct Past {
     pub epoch: Epoch,
     pub core: Core,
-    pub recovery: Box<Recovery>,
+    /// None if it ended with an eviction.
+    pub recovery: Option<Box<Recovery>>,
+    pub evictions: Evictions,
     pub store: BatchStore,
     pub proofs: BTreeMap<Height, Arc<CommitProof>>,
 }
@@ -62,6 +74,7 @@ impl<P: Platform> Replica<P> {
                 recovery.report(tip, proof.filter(|_| !root), out);
             });
         }
+        self.hand_over_frauds();
         self.replay_early(now);
     }
 
@@ -78,15 +91,15 @@ impl<P: Platform> Replica<P> {
         let past = self
             .past
             .as_ref()
-            .is_some_and(|p| p.epoch.id == epoch || p.recovery.epoch().id == epoch);
+            .is_some_and(|p| p.epoch.id == epoch || p.epoch.recovery().id == epoch);
         if past {
             self.serve_past(from, &message);
         }
         let known = self
             .lineage
             .iter()
-            .find(|(of, _)| of.id == epoch || of.recovery().id == epoch)
-            .map(|(_, resumption)| resumption.clone());
+            .find(|step| step.of.id == epoch || step.of.recovery().id == epoch)
+            .map(|step| step.resumption.clone());
         match known {
             Some(resumption) => {
                 // Whoever shows the way itself needs nobody to show it.
@@ -107,6 +120,10 @@ impl<P: Platform> Replica<P> {
             let to = SignerSet::from_iter([from]);
             let message = Message::Resumption(Box::new(resumption));
             self.outbox.push_durable(Out::Peers(to, message));
+            // Whoever has to get to the block that ended the epoch needs its certificates.
+            if let Some(past) = self.past.as_mut().filter(|past| past.recovery.is_none()) {
+                past.core.handle_peer_up(from, &mut self.effects);
+            }
         }
     }
 
@@ -116,9 +133,16 @@ impl<P: Platform> Replica<P> {
             match message {
                 Message::CarRequest(m) => past.core.handle_car_request(from, m, &mut out),
                 Message::BranchRequest(m) => past.core.handle_branch_request(from, m, &mut out),
+                Message::ChainRequest(m) => past.core.handle_chain_request(from, m, &mut out),
                 Message::ProofRequest(m) => self.serve_proof(from, m.height),
-                Message::ValueRequest(_, digest) => {
-                    past.recovery.handle_value_request(from, *digest, &mut out);
+                Message::ValueRequest(epoch, digest) => {
+                    let recovered = past.recovery.as_ref().and_then(|r| r.value(*digest));
+                    let value = recovered.or_else(|| past.evictions.value(*digest));
+                    out.extend(value.map(|value| Effect::Send {
+                        to: SignerSet::from_iter([from]),
+                        message: Message::Value(*epoch, Box::new(value.clone())),
+                        durable: true,
+                    }));
                 }
                 _ => {}
             }
@@ -194,7 +218,15 @@ impl<P: Platform> Replica<P> {
                 orphans: plan.orphans.len() as u64,
             },
         );
-        self.begin_epoch(now, plan.epoch, &plan.orphans);
+        let Some(recovery) = self.recovery.take() else {
+            return;
+        };
+        let Some(resumption) = recovery.resumption().cloned() else {
+            return;
+        };
+        let of = *recovery.of();
+        let step = Step { of, resumption };
+        self.begin_epoch(now, step, plan.epoch, Some(recovery), &plan.orphans);
         self.tell_clients(told);
     }
 
@@ -250,7 +282,7 @@ impl<P: Platform> Replica<P> {
     }
 
     /// Executes one block of the merged history; what it means for own clients.
-    fn execute_merged(
+    pub(super) fn execute_merged(
         &mut self,
         height: Height,
         block: [u8; 32],
@@ -292,16 +324,18 @@ impl<P: Platform> Replica<P> {
     }
 
     /// Starts the ordering core of a new epoch whose root was just executed.
-    fn begin_epoch(&mut self, now: u64, epoch: Epoch, orphans: &[BatchRef]) {
-        let Some(recovery) = self.recovery.take() else {
-            return;
-        };
-        let of = *recovery.of();
-        if let Some(resumption) = recovery.resumption() {
-            self.lineage.push((of, resumption.clone()));
-            let surplus = self.lineage.len().saturating_sub(LINEAGE_MAX);
-            self.lineage.drain(..surplus);
-        }
+    pub(super) fn begin_epoch(
+        &mut self,
+        now: u64,
+        step: Step,
+        epoch: Epoch,
+        recovery: Option<Box<Recovery>>,
+        orphans: &[BatchRef],
+    ) {
+        let of = step.of;
+        self.lineage.push(step);
+        let surplus = self.lineage.len().saturating_sub(LINEAGE_MAX);
+        self.lineage.drain(..surplus);
         let config = Config {
             epoch,
             checkpoint_interval: self.config.checkpoint_interval,
@@ -324,6 +358,7 @@ impl<P: Platform> Replica<P> {
             epoch: of,
             core,
             recovery,
+            evictions: std::mem::replace(&mut self.evictions, Evictions::new(&epoch)),
             store,
             proofs: std::mem::take(&mut self.proofs),
         });
@@ -388,11 +423,11 @@ impl<P: Platform> Replica<P> {
         }
     }
 
-    fn tell_clients(&mut self, told: Vec<(Height, Vec<SessionEntries>)>) {
-        let Some((_, resumption)) = self.lineage.last() else {
+    pub(super) fn tell_clients(&mut self, told: Vec<(Height, Vec<SessionEntries>)>) {
+        let Some(step) = self.lineage.last() else {
             return;
         };
-        let change = resumption.change();
+        let change = step.resumption.change();
         for client in self.gateway.all() {
             let response = Response::EpochChange(Box::new(change.clone()));
             self.outbox.push_durable(Out::Client(client, response));
@@ -420,7 +455,7 @@ impl<P: Platform> Replica<P> {
         let base = EpochBase {
             epoch: self.config.epoch,
             state: self.root_state,
-            lineage: self.lineage.iter().map(|(_, r)| r.clone()).collect(),
+            lineage: self.lineage.iter().map(|s| s.resumption.clone()).collect(),
         };
         records::epoch(&base, snapshot)
     }

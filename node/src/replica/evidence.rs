@@ -2,6 +2,7 @@
 //! values. What is not worth checking is dropped before it costs a signature.
 
 use consensus::Recovery;
+use consensus::accountability::culprits;
 use crypto::Job;
 use types::client::Response;
 use types::{CommitProof, Conflict, Fraud, Height, Message, ReplicaId, SignerSet, Verified};
@@ -47,9 +48,19 @@ impl<P: Platform> Replica<P> {
                     self.check(from, Job::Report(m));
                 }
             }
+            Message::Value(epoch, m) if epoch == self.config.epoch.id => {
+                self.on_eviction_value(*m);
+            }
             Message::Value(_, m) => {
                 if self.recovery.as_ref().is_some_and(|r| r.wants_value(&m)) {
                     self.check(from, Job::Value(m));
+                }
+            }
+            Message::ValueRequest(epoch, digest) if epoch == self.config.epoch.id => {
+                if let Some(value) = self.eviction(digest).cloned() {
+                    let to = SignerSet::from_iter([from]);
+                    let message = Message::Value(epoch, Box::new(value));
+                    self.outbox.push(Out::Peers(to, message));
                 }
             }
             Message::ValueRequest(_, digest) => {
@@ -71,11 +82,16 @@ impl<P: Platform> Replica<P> {
     }
 
     fn on_frauds(&mut self, from: ReplicaId, mut frauds: Vec<Fraud>) {
-        if let Some(recovery) = &self.recovery {
-            frauds.retain(|fraud| recovery.wants_fraud(fraud));
-            if !frauds.is_empty() {
-                self.check(from, Job::Frauds(frauds));
+        let (rule, known) = (self.core.rule(), self.evictions.culprits);
+        frauds.retain(|fraud| match &self.recovery {
+            Some(recovery) => recovery.wants_fraud(fraud),
+            None => {
+                fraud.epoch() == self.config.epoch.id
+                    && culprits(rule, fraud).is_ok_and(|found| !found.is_subset(known))
             }
+        });
+        if !frauds.is_empty() {
+            self.check(from, Job::Frauds(frauds));
         }
     }
 
@@ -153,6 +169,9 @@ impl<P: Platform> Replica<P> {
             }
         }
         self.counters.messages_rejected += bad;
+        if self.recovery.is_none() {
+            return good.into_iter().for_each(|fraud| self.accuse(now, fraud));
+        }
         self.with_recovery(|recovery, core, out| recovery.handle_frauds(now, good, core, out));
     }
 

@@ -198,7 +198,7 @@ impl<P: Platform> Replica<P> {
                 .tokens
                 .as_mut()
                 .is_some_and(|t| !t.take(u64::from(txs), now));
-        if self.gateway.stopping {
+        if self.gateway.stopping || !self.core.config().is_member() {
             return self.refuse(client, &groups, Refusal::Unavailable);
         }
         if !self.admits() {

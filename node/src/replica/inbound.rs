@@ -4,7 +4,8 @@ use bytes::Bytes;
 use consensus::Check;
 use crypto::{Done, Job};
 use types::{
-    BatchDigest, CarCert, Epoch, EpochId, Fraud, Message, ReplicaId, Verified, Wire, batch,
+    BatchDigest, CarCert, Epoch, EpochId, Fraud, Message, RecoveryValue, ReplicaId, Verified, Wire,
+    batch,
 };
 
 use super::outbox::Out;
@@ -71,6 +72,9 @@ pub(super) enum Pending {
     },
     /// Candidates of the own attribution.
     Candidates(Vec<Fraud>),
+    Eviction {
+        value: Box<RecoveryValue>,
+    },
 }
 
 impl Pending {
@@ -135,8 +139,14 @@ impl<P: Platform> Replica<P> {
                     self.check(from, Job::Proposal(m));
                 }
             }
-            Message::Vote(m) => self.core.handle_vote(now, from, m, &mut self.effects),
+            Message::Vote(m) => {
+                if m.voter == from {
+                    self.watch(|watch| watch.vote(&m));
+                }
+                self.core.handle_vote(now, from, m, &mut self.effects);
+            }
             Message::Timeout(m) if m.replica == from => {
+                self.watch(|watch| watch.timeout(&m));
                 if self.core.wants_timeout(&m) {
                     self.check(from, Job::Timeout(m));
                 } else if m.view < self.core.view() {
@@ -150,7 +160,12 @@ impl<P: Platform> Replica<P> {
             }
             Message::Car(m) => self.on_cars(from, vec![m]),
             Message::Cars(m) => self.on_cars(from, m),
-            Message::Ack(m) => self.core.handle_ack(from, &m, &mut self.effects),
+            Message::Ack(m) => {
+                if m.replica == from {
+                    self.watch(|watch| watch.ack(&m));
+                }
+                self.core.handle_ack(from, &m, &mut self.effects);
+            }
             Message::CarCert(m) if m.lane == from => {
                 self.core.handle_car_cert(m, &mut self.effects);
             }
@@ -363,6 +378,10 @@ impl<P: Platform> Replica<P> {
                 self.frauds_checked(now, verdicts);
                 self.with_recovery(|recovery, _, out| recovery.candidates_failed(&failed, out));
             }
+            (Done::Frauds(verdicts), Pending::Eviction { value }) => {
+                let good = verdicts.into_iter().flatten().collect();
+                self.eviction_checked(now, *value, good);
+            }
             (Done::Frauds(verdicts), _) => self.frauds_checked(now, verdicts),
             (Done::Report(Ok(m)), _) => {
                 self.with_recovery(|recovery, core, out| recovery.handle_report(now, m, core, out));
@@ -370,20 +389,32 @@ impl<P: Platform> Replica<P> {
             (Done::Value(Ok(m)), _) => {
                 self.with_recovery(|recovery, core, out| recovery.handle_value(now, m, core, out));
             }
+            (Done::Resumption(Ok(m)), _) if m.proof.block().is_some_and(|b| b.epoch == m.of) => {
+                // An eviction: the own chain gets there by itself, and then needs its value.
+                self.on_eviction_value(m.into_inner().value);
+            }
             (Done::Resumption(Ok(m)), _) => {
                 self.begin_recovery(now);
                 self.with_recovery(|recovery, core, out| {
                     recovery.handle_resumption(now, m, core, out);
                 });
             }
-            (Done::Proposal(Ok(m)), _) => self.core.handle_proposal(now, m, out),
+            (Done::Proposal(Ok(m)), _) => {
+                let said = m.get().clone();
+                self.core.handle_proposal(now, m, out);
+                self.watch(|watch| watch.proposal(&said));
+                self.want_eviction();
+            }
             (Done::Timeout(Ok(m)), _) => self.core.handle_timeout(now, m, out),
             (Done::NewView(Ok(m)), _) => self.core.handle_new_view(now, from, m, out),
             (Done::Chain(Ok(m)), _) => self.core.handle_chain(now, from, m, out),
             (Done::Cars(verdicts), _) => {
                 for verdict in verdicts.into_iter().rev() {
                     match verdict {
-                        Ok(car) => self.core.handle_car(now, car, &mut self.effects),
+                        Ok(car) => {
+                            self.watch(|watch| watch.car(&car));
+                            self.core.handle_car(now, car, &mut self.effects);
+                        }
                         Err(_) => self.counters.messages_rejected += 1,
                     }
                 }
