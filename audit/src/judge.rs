@@ -164,12 +164,7 @@ impl<S: VoteScheme> Bench<'_, S> {
             engine.check_resumption(epoch, resumption)
         })?;
         let value = &resumption.value;
-        let working = epoch.recovery().resumed(
-            value.digest(),
-            value.excluded,
-            value.standbys,
-            value.root_height,
-        );
+        let working = consensus::Recovery::working_epoch(epoch, resumption);
         self.epochs.insert(working.id, working);
         let found = (working, value.excluded, value.standbys, Files::new());
         let recovery = self.recoveries.entry(epoch.id).or_insert(found);
