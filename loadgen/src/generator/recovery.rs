@@ -31,6 +31,8 @@ pub(super) struct Recovery {
     claimed: Vec<Epoch>,
     /// Changes given out.
     asked: usize,
+    /// Whether conflicts are handed in.
+    tells: bool,
     /// Epochs of which a conflict was handed in.
     handed_in: Vec<EpochId>,
     /// What is to be said to every replica.
@@ -55,8 +57,9 @@ fn indices(set: SignerSet) -> Vec<u32> {
 }
 
 impl Recovery {
-    pub fn new(epoch: Epoch) -> Recovery {
+    pub fn new(epoch: Epoch, tells: bool) -> Recovery {
         Recovery {
+            tells,
             claimed: vec![epoch],
             ..Recovery::default()
         }
@@ -253,7 +256,7 @@ impl Generator {
         let (Some(first), Some(second)) = (&conflict.first.1, &conflict.second.1) else {
             return;
         };
-        if self.recovery.handed_in.contains(&conflict.epoch) {
+        if !self.recovery.tells || self.recovery.handed_in.contains(&conflict.epoch) {
             return;
         }
         self.recovery.handed_in.push(conflict.epoch);
