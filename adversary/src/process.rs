@@ -1,6 +1,9 @@
 //! A real process that lies in one way: an honest node whose own proposals do not reach everybody.
 //! What it says is never false, so that no check of the others can turn it away.
 
+mod double;
+mod split;
+
 use crypto::Job;
 use node::platform::{ClientId, Platform};
 use node::{Real, RealPlatform};
@@ -9,6 +12,9 @@ use types::client::Response;
 use types::{Epoch, Message, ReplicaId, SignerSet};
 
 use crate::acts::Act;
+
+pub use double::DoubleVoter;
+pub use split::{SplitOrder, two_faced};
 
 /// The acts that a process can commit.
 pub const ACTS: [Act; 2] = [Act::ProposalToTwo, Act::SilentLeader];
