@@ -2,6 +2,7 @@
 
 mod cli;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -53,7 +54,8 @@ fn main() -> ExitCode {
                 line.push_str(&format!(": {cause}"));
             }
         }
-        eprintln!("{line}");
+        // Standard error may lie on the disk that is full: no reason for a panic.
+        let _ = writeln!(std::io::stderr(), "{line}");
         ExitCode::FAILURE
     })
 }

@@ -2,76 +2,8 @@
 
 mod common;
 
-use std::path::Path;
-use std::process::Stdio;
-
-use common::{Cluster, Node, reforge, text};
-use measure::{Ledger, LoadResult, ReplicaReport, files::read_json};
-
-/// Makes load for two seconds and returns what became of it.
-fn load(cluster: &Cluster, name: &str, seed: u32) -> LoadResult {
-    let out = cluster.dir.path().join(name);
-    let config = cluster.dir.path().join(format!("{name}.toml"));
-    let committee = cluster.dir.path().join("committee.toml");
-    std::fs::write(
-        &config,
-        format!(
-            "committee = {committee:?}\nout_dir = {out:?}\nrate = 300.0\nduration_s = 2.0\n\
-             cooldown_s = 60.0\nsize_bytes = 128\nseed = {seed}\n"
-        ),
-    )
-    .unwrap();
-    let ran = reforge()
-        .args(["load", "--config"])
-        .arg(&config)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(ran.status.success(), "{}", text(&ran.stderr));
-    read_json(&out.join("load.json"), "load result").unwrap()
-}
-
-/// Every offered request has a checked receipt, however late.
-fn all_finished(result: &LoadResult) {
-    let total = &result.total;
-    assert!(total.offered > 0);
-    assert_eq!(total.finished, total.offered, "{result:?}");
-    assert_eq!(result.receipts_bad, 0);
-}
-
-/// Blocks by height of one replica.
-fn ledger(cluster: &Cluster, replica: usize) -> Vec<measure::LedgerRecord> {
-    let ledger = Ledger::read(&cluster.folder(replica).join("ledger.bin")).unwrap();
-    assert!(!ledger.damaged);
-    ledger.records
-}
-
-/// All replicas executed the same history as far as each went; returns its transactions.
-fn one_history(cluster: &Cluster) -> u64 {
-    let mut history = std::collections::BTreeMap::new();
-    for replica in 0..cluster.n {
-        for record in ledger(cluster, replica) {
-            let known = *history.entry(record.height).or_insert(record);
-            assert_eq!(known, record, "replica {replica} differs");
-        }
-    }
-    history.values().map(|record| u64::from(record.txs)).sum()
-}
-
-fn status(folder: &Path) -> ReplicaReport {
-    read_json(&folder.join("status.json"), "replica report").unwrap()
-}
-
-fn stop_all(nodes: Vec<Node>) {
-    for node in nodes {
-        let log = node.log.clone();
-        assert!(
-            node.stop().success(),
-            "{}",
-            std::fs::read_to_string(log).unwrap()
-        );
-    }
-}
+use common::evidence::{all_finished, load, one_history, status, txs};
+use common::{Cluster, Node, stop_all};
 
 #[test]
 fn receipts_survive_the_kill_and_restart_of_every_replica() {
@@ -100,7 +32,7 @@ fn receipts_survive_the_kill_and_restart_of_every_replica() {
     stop_all(nodes);
 
     let offered = [&first, &second, &third].map(|result| result.total.offered);
-    let executed = one_history(&cluster);
+    let executed = txs(&one_history(&cluster));
     // The ledgers of killed replicas may lack their last quarter of a second, but not all four alike
     // for what was stopped gracefully.
     assert!(executed >= offered[2], "{executed} < {offered:?}");
@@ -122,7 +54,7 @@ fn memory_durability_writes_nothing_and_says_so() {
     let result = load(&cluster, "load", 4);
     all_finished(&result);
     stop_all(nodes);
-    assert!(one_history(&cluster) >= result.total.offered);
+    assert!(txs(&one_history(&cluster)) >= result.total.offered);
     for replica in 0..4 {
         assert!(!cluster.folder(replica).join("data").exists());
         assert_eq!(status(&cluster.folder(replica)).durability, "memory");

@@ -24,6 +24,9 @@ pub enum Act {
     StaleTimeout,
     /// A timeout that claims an older certificate than the newest known.
     LyingTimeout,
+    /// A timeout that claims the newest certificate below what voters have locked: a quorum of these
+    /// justifies a header which only the lock forbids to vote for.
+    TimeoutBelowLock,
     /// Two cars of one index, each to one half.
     LaneEquivocation,
     /// A car whose bytes only some get.
@@ -44,7 +47,7 @@ pub enum Act {
     Garbage,
 }
 
-pub(crate) const ACTS: usize = 19;
+pub(crate) const ACTS: usize = 20;
 
 impl Act {
     pub const ALL: [Act; ACTS] = [
@@ -58,6 +61,7 @@ impl Act {
         Act::BadShare,
         Act::StaleTimeout,
         Act::LyingTimeout,
+        Act::TimeoutBelowLock,
         Act::LaneEquivocation,
         Act::WithheldBatch,
         Act::BorrowedBatch,
@@ -81,6 +85,7 @@ impl Act {
             Act::BadShare => "bad-share",
             Act::StaleTimeout => "stale-timeout",
             Act::LyingTimeout => "lying-timeout",
+            Act::TimeoutBelowLock => "timeout-below-lock",
             Act::LaneEquivocation => "lane-equivocation",
             Act::WithheldBatch => "withheld-batch",
             Act::BorrowedBatch => "borrowed-batch",

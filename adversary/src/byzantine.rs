@@ -362,20 +362,26 @@ impl Evil {
         }
         if self.does(Act::LyingTimeout) {
             let back = 1 + self.rng.below(3) as usize;
-            if let Some(qc) = self
-                .memory
-                .cert_below(timeout.high_qc.view.next(), back)
-                .cloned()
-            {
-                let lie =
-                    self.forge
-                        .timeout(&self.epoch, timeout.view, qc, timeout.last_vote.clone());
-                let lie = Message::Timeout(lie);
-                self.memory.learn(&lie);
-                return self.did(Act::LyingTimeout, vec![(to, lie)]);
+            let below = timeout.high_qc.view.next();
+            if let Some(qc) = self.memory.cert_below(below, back).cloned() {
+                return self.lie(Act::LyingTimeout, to, timeout, qc);
             }
         }
+        if self.does(Act::TimeoutBelowLock)
+            && let Some(qc) = self.memory.cert_below_lock(self.me).cloned()
+            && qc.view < timeout.high_qc.view
+        {
+            return self.lie(Act::TimeoutBelowLock, to, timeout, qc);
+        }
         vec![(to, Message::Timeout(timeout.clone()))]
+    }
+
+    fn lie(&mut self, act: Act, to: SignerSet, timeout: &Timeout, claim: Qc) -> Bent {
+        let vote = timeout.last_vote.clone();
+        let lie = self.forge.timeout(&self.epoch, timeout.view, claim, vote);
+        let lie = Message::Timeout(lie);
+        self.memory.learn(&lie);
+        self.did(act, vec![(to, lie)])
     }
 
     fn car(&mut self, to: SignerSet, car: &Car) -> Bent {

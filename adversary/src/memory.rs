@@ -99,6 +99,17 @@ impl Memory {
         self.certs.range(..view).rev().nth(back).map(|(_, qc)| qc)
     }
 
+    /// The newest certificate below what a vote for the newest header locks. Headers of `me` do not
+    /// count: they may never have left.
+    pub fn cert_below_lock(&self, me: ReplicaId) -> Option<&Qc> {
+        let headers = self.headers.values().flatten().map(|(_, header)| header);
+        let newest = headers
+            .filter(|header| header.proposer != me)
+            .max_by_key(|header| header.justify.view)?;
+        let parent = self.header_of(&newest.justify)?;
+        self.cert_below(parent.justify.view, 0)
+    }
+
     /// Of all timeouts for `view`, the quorum that claims least; none if there is no quorum.
     pub fn lowest_tc(&self, epoch: &Epoch, view: View) -> Option<Tc> {
         let mut found: Vec<&Timeout> = self.timeouts.get(&view)?.values().collect();

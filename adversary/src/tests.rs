@@ -197,6 +197,36 @@ fn votes_are_spoiled_or_given_twice() {
     assert_ne!(votes[0], votes[1]);
 }
 
+/// A vote for the block of view 4 locks view 2: the lie is the certificate below it.
+#[test]
+fn a_timeout_below_the_lock_claims_what_no_locked_voter_follows() {
+    let world = world();
+    let mut platform = world.evil(Plan::honest().with(Act::TimeoutBelowLock, 100));
+    let Message::Proposal(mut p) = world.proposal() else {
+        return;
+    };
+    p.header.proposer = ReplicaId(1);
+    for view in 2..=4 {
+        let justify = Qc {
+            view: p.header.view,
+            block: p.header.id(),
+            ..p.header.justify.clone()
+        };
+        platform.observe(&Message::Proposal(p.clone()).encode());
+        (p.header.view, p.header.height) = (View(view), Height(view));
+        p.header.justify = justify;
+    }
+    platform.observe(&Message::Proposal(p.clone()).encode());
+    let forge: &dyn Forge = world.engine.as_ref();
+    let truth = forge.timeout(&world.epoch, View(5), p.header.justify.clone(), None);
+    platform.broadcast(world.others(), &Message::Timeout(truth));
+    let Message::Timeout(lie) = &platform.inner().sent[0].1 else {
+        panic!()
+    };
+    assert_eq!((lie.view, lie.high_qc.view), (View(5), View(1)));
+    assert_eq!(platform.take_acts().of(Act::TimeoutBelowLock), 1);
+}
+
 #[test]
 fn garbage_and_replays_come_as_raw_frames() {
     let world = world();

@@ -26,7 +26,7 @@ impl Core {
     }
 
     pub(crate) fn cut_car(&mut self, now: Nanos, out: &mut Vec<Effect>) {
-        if self.halted {
+        if self.halted || !self.config.is_member() {
             return;
         }
         if let Some(car) = self.lanes.cut_car(&self.config.epoch, now) {
@@ -52,12 +52,12 @@ impl Core {
 
     /// Whether a batch cut now would travel in a car at once.
     pub fn could_cut_car(&self, now: Nanos) -> bool {
-        !self.halted && self.lanes.slot_due_ns().is_some_and(|due| due <= now)
+        self.car_slot_ns().is_some_and(|due| due <= now)
     }
 
     /// When a batch cut then would travel in a car at once; none: too many cars are in flight.
     pub fn car_slot_ns(&self) -> Option<Nanos> {
-        if self.halted {
+        if self.halted || !self.config.is_member() {
             None
         } else {
             self.lanes.slot_due_ns()
@@ -140,26 +140,36 @@ impl Core {
     /// Whether a car is worth checking its signature. A car without batches carries nothing, and
     /// would cost its owner nothing.
     pub fn wants_car(&self, car: &Car) -> bool {
-        let useful = car.lane != self.config.me || self.delivery.wants_car(car.lane, car.index);
-        !self.halted && car.epoch == self.config.epoch.id && !car.batches.is_empty() && useful
+        let useful = match self.halted {
+            true => !self.branches.is_empty(),
+            false => car.lane != self.config.me || self.delivery.wants_car(car.lane, car.index),
+        };
+        car.epoch == self.config.epoch.id && !car.batches.is_empty() && useful
     }
 
     pub fn handle_car(&mut self, now: Nanos, car: Verified<Car>, out: &mut Vec<Effect>) {
         let car = Arc::new(car.into_inner());
         let lane = car.lane;
-        let wanted = self.delivery.lacks(lane, car.id(), &self.lanes);
+        let of_branch = self.branches_lack(lane, car.id());
+        let wanted = of_branch || self.delivery.lacks(lane, car.id(), &self.lanes);
+        if self.halted && !of_branch {
+            return;
+        }
         let (index, (id, verdict)) = (car.index, self.lanes.insert(car, wanted));
         match verdict {
             CarVerdict::New | CarVerdict::Known => self.acknowledge(now, lane, out),
-            CarVerdict::Acked => out.push(Effect::SignAck {
+            CarVerdict::Acked if self.config.is_member() => out.push(Effect::SignAck {
                 lane,
                 index,
                 car: id,
             }),
-            CarVerdict::Useless => {}
+            CarVerdict::Acked | CarVerdict::Useless => {}
         }
         if wanted {
             self.deliver(out);
+        }
+        if of_branch {
+            self.gather_branches(now, out);
         }
     }
 
@@ -171,6 +181,12 @@ impl Core {
             self.acknowledge(now, lane, out);
         }
         self.deliver(out);
+        self.gather_branches(now, out);
+    }
+
+    /// Bytes that were here before this epoch began.
+    pub fn batch_known(&mut self, digest: types::BatchDigest) {
+        self.lanes.batch_stored(digest);
     }
 
     /// The driver let go of a batch's bytes.
@@ -192,11 +208,13 @@ impl Core {
             if lane != self.config.me {
                 out.push(Effect::Persist(Durable::Car(car)));
             }
-            out.push(Effect::SignAck {
-                lane,
-                index,
-                car: id,
-            });
+            if self.config.is_member() {
+                out.push(Effect::SignAck {
+                    lane,
+                    index,
+                    car: id,
+                });
+            }
         }
     }
 
@@ -248,6 +266,9 @@ impl Core {
 
     /// Hands on every committed block whose bytes are here.
     pub(crate) fn deliver(&mut self, out: &mut Vec<Effect>) {
+        if self.halted {
+            return;
+        }
         let mut moved = false;
         while let Some(block) = self.delivery.pop_ready(&self.lanes) {
             moved = true;
@@ -328,23 +349,8 @@ impl Core {
         let attempts = self.delivery.attempts;
         self.delivery.attempts = attempts.wrapping_add(1);
         let again_ns = 2 * self.config.timing.fetch_ns;
-        for want in self.delivery.wants(&self.lanes, now, again_ns) {
-            match want {
-                Want::Cars {
-                    lane,
-                    from_index,
-                    tip,
-                    holders,
-                } => {
-                    let to = self.pick(holders, attempts);
-                    self.request_cars(to, lane, from_index, tip, out);
-                }
-                Want::Batches { digests, holders } => {
-                    let to = self.pick(holders, attempts);
-                    self.request_batches(to, digests, out);
-                }
-            }
-        }
+        let wants = self.delivery.wants(&self.lanes, now, again_ns);
+        self.ask_for(wants, None, attempts, out);
         let stalled = self.delivery.progress_ns + STALLED_ROUNDS * self.config.timing.fetch_ns;
         let newest = self.checkpoints.newest.clone();
         if now >= stalled
@@ -355,6 +361,33 @@ impl Core {
                 from: cert.signatures.signers,
                 cert: Box::new(cert),
             });
+        }
+    }
+
+    /// Asks the holders that each want names, or `instead`.
+    pub(crate) fn ask_for(
+        &mut self,
+        wants: Vec<Want>,
+        instead: Option<SignerSet>,
+        attempts: u32,
+        out: &mut Vec<Effect>,
+    ) {
+        for want in wants {
+            match want {
+                Want::Cars {
+                    lane,
+                    from_index,
+                    tip,
+                    holders,
+                } => {
+                    let to = self.pick(instead.unwrap_or(holders), attempts);
+                    self.request_cars(to, lane, from_index, tip, out);
+                }
+                Want::Batches { digests, holders } => {
+                    let to = self.pick(instead.unwrap_or(holders), attempts);
+                    self.request_batches(to, digests, out);
+                }
+            }
         }
     }
 
@@ -415,6 +448,12 @@ impl Core {
         }
         self.order_states
             .retain(|height, _| *height >= block.header.height);
+    }
+
+    /// Batches of a car that is kept.
+    pub fn car_batches(&self, lane: ReplicaId, car: CarId) -> Option<Vec<BatchRef>> {
+        let car = self.lanes.lane(lane)?.cars.get(&car)?;
+        Some(car.batches.clone())
     }
 
     /// The commit rule in force.

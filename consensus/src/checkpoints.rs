@@ -109,11 +109,13 @@ impl Core {
         while self.checkpoints.own.len() > HEIGHTS_MAX {
             self.checkpoints.own.pop_first();
         }
-        out.push(Effect::SignCheckpoint {
-            height,
-            block,
-            state,
-        });
+        if self.config.is_member() {
+            out.push(Effect::SignCheckpoint {
+                height,
+                block,
+                state,
+            });
+        }
         let newest = self.checkpoints.newest.as_ref();
         if let Some(cert) = newest.filter(|c| c.height == height && c.state != state) {
             out.push(Effect::StateDiverged {

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use types::codec::{CodecError, Reader, Wire, put_list};
 use types::{Car, Header, Height, Message, NewView, ReplicaId, SignerSet, Timeout, View, Vote};
 
+use crate::branches::Branches;
 use crate::chain_sync::ChainSync;
 use crate::checkpoints::Checkpoints;
 use crate::delivery::Delivery;
+use crate::detector::Detector;
 use crate::effect::{Config, Effect, Nanos};
 use crate::lanes::{CutEntry, Lanes};
 use crate::leaders::Leaders;
@@ -18,6 +20,7 @@ use crate::propose::Proposer;
 use crate::rules::Rules;
 use crate::safety::Safety;
 use crate::tree::{Tip, Tree};
+use crate::values::Values;
 use crate::votes::Votes;
 
 /// Counters of the protocol; monotonic but for the gauges.
@@ -100,6 +103,13 @@ pub struct Core {
     pub(crate) last_vote: Option<Vote>,
     pub(crate) resend_ns: Nanos,
     pub(crate) halted: bool,
+    /// A block that ends the epoch is final: nothing after it counts.
+    pub(crate) ended: bool,
+    /// `B` of a recovery epoch; nobody in an ordinary one.
+    pub(crate) excluded: SignerSet,
+    pub(crate) values: Values,
+    pub(crate) branches: Branches,
+    pub(crate) detector: Detector,
     pub stats: CoreStats,
 }
 
@@ -118,7 +128,7 @@ impl Core {
         let mut tree = Tree::new(&config.epoch);
         let mut leaders = Leaders::new(&config.epoch);
         let mut lanes = Lanes::new(&config.epoch, config.me, config.lanes);
-        let mut delivery = Delivery::new(config.epoch.n);
+        let mut delivery = Delivery::new(config.epoch.n, config.epoch.root_height);
         if let Some(order) = &found.order {
             tree = Tree::at(tip_of(order));
             leaders = order.leaders.clone();
@@ -137,6 +147,11 @@ impl Core {
             last_vote: None,
             resend_ns: now + config.timing.fetch_ns,
             halted: false,
+            ended: false,
+            excluded: SignerSet::EMPTY,
+            values: Values::default(),
+            branches: Branches::new(),
+            detector: Detector::new(config.epoch.n),
             stats: CoreStats::default(),
             safety,
             tree,
@@ -202,7 +217,17 @@ impl Core {
     }
 
     pub fn leader(&self, view: View) -> ReplicaId {
-        self.leaders.leader(view)
+        self.leader_without(view, self.excluded)
+    }
+
+    /// In a recovery epoch: round robin over everybody but `excluded`, without reputation.
+    fn leader_without(&self, view: View, excluded: SignerSet) -> ReplicaId {
+        if !self.config.epoch.is_recovery() {
+            return self.leaders.leader(view);
+        }
+        let seats = self.config.epoch.members.difference(excluded);
+        let turn = (view.0 % seats.len().max(1) as u64) as usize;
+        seats.iter().nth(turn).unwrap_or_default()
     }
 
     pub fn safety(&self) -> &Safety {
@@ -224,7 +249,7 @@ impl Core {
             && header.epoch == self.config.epoch.id
             && header.view.0.saturating_add(2) >= self.view().0
             && header.height > self.tree.tip().height
-            && self.leader(header.view) == header.proposer
+            && self.leader_without(header.view, header.excluded_set()) == header.proposer
     }
 
     pub fn wants_timeout(&self, timeout: &Timeout) -> bool {
@@ -255,6 +280,7 @@ impl Core {
             .min(propose)
             .min(car)
             .min(self.resend_ns)
+            .min(self.notice_due_ns())
     }
 
     pub fn tick(&mut self, now: Nanos, out: &mut Vec<Effect>) {
@@ -265,6 +291,7 @@ impl Core {
             let view = self.view().max(self.safety.timeout_view);
             self.give_up(now, view, out);
         }
+        self.tell_commits(now, out);
         self.try_propose(now, out);
         self.cut_car(now, out);
         if self.delivery.eager {
@@ -279,6 +306,7 @@ impl Core {
 
     /// A link to `peer` came up: tell it where we are.
     pub fn handle_peer_up(&mut self, peer: ReplicaId, out: &mut Vec<Effect>) {
+        self.tell_commit(SignerSet::from_iter([peer]), out);
         self.send_new_view(peer, out);
         let own = self.lanes.lane(self.config.me);
         if let Some(cert) = own.and_then(|lane| lane.verified.clone()) {

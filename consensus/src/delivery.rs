@@ -23,8 +23,17 @@ pub struct DeliveredBlock {
     pub id: BlockId,
     /// Batches in the order of execution, with the lane that each came in.
     pub batches: Vec<(ReplicaId, BatchRef)>,
+    /// Cars that this block adds, in the order of execution.
+    pub cars: Vec<(ReplicaId, CarId)>,
     /// The lanes' ends after this block.
     pub cut: Arc<Vec<CutEntry>>,
+}
+
+/// A car that was handed on: its index, and the block which it came with.
+#[derive(Debug, Clone, Copy)]
+struct Done {
+    index: u64,
+    height: Height,
 }
 
 #[derive(Debug)]
@@ -57,7 +66,7 @@ pub(crate) struct Delivery {
     delivered: Vec<CutEntry>,
     /// Cars handed on, by lane, above the horizon: a lane that equivocates inside one branch may
     /// come back on another chain of cars.
-    done: Vec<HashMap<CarId, u64>>,
+    done: Vec<HashMap<CarId, Done>>,
     /// When each thing was asked for last.
     asked: HashMap<Digest, Nanos>,
     /// Another holder at each attempt.
@@ -71,7 +80,7 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    pub fn new(n: usize) -> Delivery {
+    pub fn new(n: usize, root: Height) -> Delivery {
         Delivery {
             waiting: VecDeque::new(),
             delivered: vec![CutEntry::default(); n],
@@ -80,7 +89,7 @@ impl Delivery {
             attempts: 0,
             eager: false,
             progress_ns: 0,
-            height: Height(0),
+            height: root,
         }
     }
 
@@ -138,6 +147,7 @@ impl Delivery {
         batches: Vec<(ReplicaId, BatchRef)>,
     ) -> Option<DeliveredBlock> {
         let block = self.waiting.pop_front()?;
+        let mut cars = Vec::new();
         for (at, entry) in block.cut.iter().enumerate() {
             if *entry == self.delivered[at] {
                 continue;
@@ -148,7 +158,9 @@ impl Delivery {
                     .lane(lane)
                     .and_then(|l| l.cars.get(&id))
                     .map_or(0, |c| c.index);
-                self.done[at].insert(id, index);
+                let height = block.header.height;
+                self.done[at].insert(id, Done { index, height });
+                cars.push((lane, id));
             }
             self.delivered[at] = *entry;
         }
@@ -162,6 +174,7 @@ impl Delivery {
             header,
             id,
             batches,
+            cars,
             cut,
         })
     }
@@ -277,10 +290,22 @@ impl Delivery {
         out
     }
 
+    /// A delivery that goes on from `cut`, the state after the block at `height`, on another branch
+    /// than this one did.
+    pub fn branch_off(&self, cut: &[CutEntry], height: Height) -> Delivery {
+        let mut branch = Delivery::new(cut.len(), height);
+        branch.delivered = cut.to_vec();
+        for (done, before) in branch.done.iter_mut().zip(&self.done) {
+            let shared = before.iter().filter(|(_, at)| at.height <= height);
+            done.extend(shared.map(|(id, at)| (*id, *at)));
+        }
+        branch
+    }
+
     /// Forgets delivered cars of a lane up to `index`.
     pub fn prune(&mut self, lane: ReplicaId, index: u64) {
         if let Some(done) = self.done.get_mut(lane.index()) {
-            done.retain(|_, at| *at > index);
+            done.retain(|_, at| at.index > index);
         }
     }
 

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use types::{
-    BlockId, Car, CarCert, CarId, CheckpointCert, CommitProof, Digest, Epoch, Header, Height,
-    Message, Qc, ReplicaId, SignerSet, View, Vote,
+    BlockId, Car, CarCert, CarId, CheckpointCert, CommitProof, Conflict, Digest, Epoch, ForkReport,
+    Fraud, Header, Height, Message, Qc, RecoveryValue, ReplicaId, Resumption, SignerSet, View,
+    Vote,
 };
 
 use crate::delivery::DeliveredBlock;
+use crate::detector::Notices;
 use crate::lanes::LanesConfig;
+use crate::recovery::MergePlan;
 use crate::safety::Safety;
 
 /// Nanoseconds of the driver's monotonic clock.
@@ -26,6 +29,13 @@ pub enum Durable {
     Header(Arc<Header>),
     /// A car of the own lane, or one that is about to be acknowledged.
     Car(Arc<Car>),
+    /// The reason for which this replica left `NOMINAL`: never forgotten before it is over.
+    Conflict(Box<Conflict>),
+    Fraud(Box<Fraud>),
+    /// The own fork report.
+    Report(Box<ForkReport>),
+    Value(Box<RecoveryValue>),
+    Resumption(Box<Resumption>),
 }
 
 /// A check of signatures that the core wants made off its path.
@@ -51,6 +61,8 @@ pub enum Check {
     },
     /// Certificates of cars; answered one by one or by the indices of the bad ones.
     CarCerts(Vec<CarCert>),
+    /// Candidate proofs of fraud that happened in `epoch` or in its recovery.
+    Frauds { epoch: Epoch, frauds: Vec<Fraud> },
 }
 
 /// What is to be done, in this order.
@@ -116,6 +128,28 @@ pub enum Effect {
         cert: Box<CheckpointCert>,
         from: SignerSet,
     },
+    /// Sign the own fork report, and give it back through `Recovery::own_report`.
+    SignReport {
+        height: Height,
+        tip: BlockId,
+        proof: Option<Box<CommitProof>>,
+    },
+    /// A verified proof of fraud convicted somebody new.
+    Convicted {
+        fraud: Box<Fraud>,
+        culprits: SignerSet,
+        /// `B` from now on.
+        excluded: SignerSet,
+    },
+    /// The recovery gate opened, or is closed for this reason.
+    Gate {
+        open: bool,
+        why: String,
+    },
+    /// The recovery block is final.
+    Resumed(Box<Resumption>),
+    /// Every byte of the merged history is here: roll back, execute, begin the working epoch.
+    Merge(Box<MergePlan>),
     /// Two conflicting blocks have commit proofs: more than `f` replicas are faulty.
     Conflict {
         own: (Height, BlockId),
@@ -159,12 +193,19 @@ pub struct Config {
     pub lanes: LanesConfig,
     /// A checkpoint is taken at every height divisible by this.
     pub checkpoint_interval: u64,
+    /// Commit notices; none: the detector is off (`baseline`, and recovery epochs).
+    pub notices: Option<Notices>,
 }
 
 impl Config {
+    /// Whether this replica is a member of the epoch; a standby follows in silence.
+    pub fn is_member(&self) -> bool {
+        self.epoch.members.contains(self.me)
+    }
+
     /// Everybody but this replica.
     pub fn others(&self) -> SignerSet {
-        let mut set = self.epoch.members;
+        let mut set = self.epoch.audience();
         set.remove(self.me);
         set
     }

@@ -10,6 +10,7 @@ use crate::core::Core;
 use crate::effect::{Check, Durable, Effect, Nanos};
 use crate::propose::Proposer;
 use crate::tree::Misfit;
+use crate::values::Content;
 
 /// Most proposals kept whose parents are not known yet.
 const ORPHANS_MAX: usize = 16;
@@ -69,7 +70,7 @@ impl Core {
         };
         let target = chain[at].id;
         let height = chain[at].header.height;
-        if height <= self.tree.tip().height {
+        if height <= self.tree.tip().height || self.ended {
             return;
         }
         let proofs: Vec<_> = self
@@ -108,6 +109,10 @@ impl Core {
                 view,
                 proof,
             });
+            if block.header.payload != Digest::ZERO && !self.config.epoch.is_recovery() {
+                self.ended = true;
+                break;
+            }
         }
         self.deliver(out);
     }
@@ -124,6 +129,7 @@ impl Core {
         self.lanes.view = self.view();
         self.lanes.usual_view_ns = self.pacemaker.usual_ns();
         self.waiting_cut = None;
+        self.values.waiting = None;
         self.proposer = Proposer::default();
         self.votes.prune(View(self.view().0.saturating_sub(3)));
         self.collect_votes(out);
@@ -218,17 +224,29 @@ impl Core {
         matches!(inserted, Ok(_) | Err(Misfit::Known))
     }
 
-    fn try_vote(&mut self, header: &Arc<Header>, out: &mut Vec<Effect>) {
+    pub(crate) fn try_vote(&mut self, header: &Arc<Header>, out: &mut Vec<Effect>) {
         let id = header.id();
-        let in_turn = header.view == self.view() && self.leader(header.view) == header.proposer;
+        let in_turn = header.view == self.view()
+            && self.leader(header.view) == header.proposer
+            && self.config.is_member()
+            && !self.ended;
         if self.halted || !in_turn || self.tree.get(id).is_none() {
             return;
         }
         let parent = self.tree.get(header.parent()).map(|b| b.header.clone());
+        match self.allows_content(header) {
+            Content::Fit => {}
+            Content::Later => {
+                self.values.waiting = Some(header.clone());
+                return;
+            }
+            Content::Unfit => {
+                self.stats.proposals_refused += 1;
+                return;
+            }
+        }
         let allowed = self.rules.is_fresh(&self.safety, header)
-            && self.rules.lock_allows(&self.safety, header)
-            && header.payload == Digest::ZERO
-            && header.excluded.is_none();
+            && self.rules.lock_allows(&self.safety, header);
         if !allowed {
             self.stats.proposals_refused += 1;
             return;
@@ -326,6 +344,7 @@ impl Core {
         let header = Arc::new(header);
         let id = header.id();
         let allowed = header.view == self.view()
+            && self.config.is_member()
             && self.rules.is_fresh(&self.safety, &header)
             && self.rules.lock_allows(&self.safety, &header);
         if allowed && self.tree.get(id).is_some() {

@@ -120,12 +120,13 @@ impl Pacemaker {
     }
 
     /// A certificate out of the timeouts for `view`, if a quorum gave it up.
-    pub fn certificate(&self, epoch: &Epoch, view: View) -> Option<Tc> {
+    pub fn certificate(&self, epoch: &Epoch, view: View, excluded: SignerSet) -> Option<Tc> {
+        let seats = epoch.members.difference(excluded);
         let claims: Vec<TimeoutClaim> = self
             .timeouts
             .iter()
             .flatten()
-            .filter(|t| t.view == view && epoch.members.contains(t.replica))
+            .filter(|t| t.view == view && seats.contains(t.replica))
             .map(|t| TimeoutClaim {
                 replica: t.replica,
                 high_qc_view: t.high_qc.view,
@@ -135,18 +136,35 @@ impl Pacemaker {
         let tc = Tc {
             epoch: epoch.id,
             view,
-            excluded: SignerSet::EMPTY,
+            excluded,
             claims,
         };
-        epoch.is_quorum(tc.signers()).then_some(tc)
+        epoch
+            .is_quorum_without(tc.signers(), excluded)
+            .then_some(tc)
     }
 
     /// The highest view that more than `f` replicas gave up: at least one of them is correct, so
     /// joining them is no lie.
-    pub fn given_up_by_some_correct(&self, epoch: &Epoch) -> View {
-        let mut views: Vec<View> = self.timeouts.iter().flatten().map(|t| t.view).collect();
+    pub fn given_up_by_some_correct(&self, epoch: &Epoch, excluded: SignerSet) -> View {
+        let seats = epoch.members.difference(excluded);
+        let timeouts = self.timeouts.iter().flatten();
+        let mut views: Vec<View> = timeouts
+            .filter(|t| seats.contains(t.replica))
+            .map(|t| t.view)
+            .collect();
         views.sort_unstable_by(|a, b| b.cmp(a));
-        views.get(epoch.faults()).copied().unwrap_or_default()
+        let faults = types::committee::faults(seats.len());
+        views.get(faults).copied().unwrap_or_default()
+    }
+
+    /// Views at or above the current one that anybody gave up, ascending.
+    pub fn views_given_up(&self) -> Vec<View> {
+        let views = self.timeouts.iter().flatten().map(|t| t.view);
+        let mut views: Vec<View> = views.filter(|view| *view >= self.view).collect();
+        views.sort_unstable();
+        views.dedup();
+        views
     }
 
     /// Whether anybody gave up on `view` (or a later one).

@@ -1,6 +1,6 @@
 //! The leader's part: when to propose, and which cut.
 
-use types::{CarCert, Checkpoint, Digest, Header, ReplicaId};
+use types::{CarCert, Checkpoint, Header, ReplicaId};
 
 use crate::core::Core;
 use crate::effect::{Check, Durable, Effect, Nanos};
@@ -24,7 +24,7 @@ impl Core {
     pub(crate) fn try_propose(&mut self, now: Nanos, out: &mut Vec<Effect>) {
         let view = self.view();
         self.proposer.due_ns = None;
-        if self.halted || self.proposer.done || self.leader(view) != self.config.me {
+        if self.halted || self.ended || self.proposer.done || self.leader(view) != self.config.me {
             return;
         }
         if view <= self.safety.proposed_view || view <= self.safety.timeout_view {
@@ -47,8 +47,17 @@ impl Core {
         let Some(parent) = self.tree.base(high.block) else {
             return;
         };
-        let (verified, doubtful) = self.candidate_cut(&parent.cut);
-        let has_work = !verified.is_empty() || !doubtful.is_empty() || self.data_waits(high.block);
+        let Some((payload, excluded)) = self.content(&high) else {
+            return;
+        };
+        let ends = self.ends_above(high.block);
+        let (verified, doubtful) = match excluded.is_some() || ends {
+            true => Default::default(),
+            false => self.candidate_cut(&parent.cut),
+        };
+        let urgent = excluded.is_some() || ends || payload != types::Digest::ZERO;
+        let has_work =
+            urgent || !verified.is_empty() || !doubtful.is_empty() || self.data_waits(high.block);
         if !has_work {
             let due = self.pacemaker.started_ns + self.config.timing.idle_view_ns;
             if now < due {
@@ -74,7 +83,7 @@ impl Core {
             justify: high,
             tc,
             cut: verified,
-            payload: Digest::ZERO,
+            payload,
             proposer: self.config.me,
             checkpoint: self
                 .checkpoints
@@ -85,7 +94,7 @@ impl Core {
                     block: c.block,
                     state: c.state,
                 }),
-            excluded: None,
+            excluded,
         };
         self.proposer.done = true;
         self.safety.proposed_view = view;

@@ -1,6 +1,6 @@
 //! Unit tests of the parts. The whole is tested by the simulator, which runs the real driver.
 
-mod fixture;
+pub(crate) mod fixture;
 mod lanes;
 mod leaders;
 mod rules;

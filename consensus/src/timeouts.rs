@@ -30,15 +30,19 @@ impl Core {
             return;
         }
         self.collect_votes(out);
-        if let Some(tc) = self.pacemaker.certificate(&self.config.epoch, view) {
+        if let Some(tc) = self
+            .pacemaker
+            .certificate(&self.config.epoch, view, self.excluded)
+        {
             self.stats.tcs_formed += 1;
             self.handle_tc(now, &tc, out);
-        } else if self.pacemaker.given_up_by_some_correct(&self.config.epoch) >= self.view()
-            && self.safety.timeout_view
-                < self.pacemaker.given_up_by_some_correct(&self.config.epoch)
-        {
-            let view = self.pacemaker.given_up_by_some_correct(&self.config.epoch);
-            self.give_up(now, view, out);
+            return;
+        }
+        let given_up = self
+            .pacemaker
+            .given_up_by_some_correct(&self.config.epoch, self.excluded);
+        if given_up >= self.view() && self.safety.timeout_view < given_up {
+            self.give_up(now, given_up, out);
         }
     }
 
@@ -71,9 +75,12 @@ impl Core {
 
     /// States, durably first, that this replica votes in no view up to `view` any more.
     pub(crate) fn give_up(&mut self, now: Nanos, view: View, out: &mut Vec<Effect>) {
+        self.pacemaker.rearm(now);
+        if !self.config.is_member() {
+            return;
+        }
         self.safety.timeout_view = self.safety.timeout_view.max(view);
         self.stats.timeouts_sent += 1;
-        self.pacemaker.rearm(now);
         out.push(Effect::Persist(Durable::Safety(Box::new(
             self.safety.clone(),
         ))));

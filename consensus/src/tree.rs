@@ -69,7 +69,7 @@ impl Tree {
     pub fn new(epoch: &Epoch) -> Tree {
         let cut = Arc::new(vec![CutEntry::default(); epoch.n]);
         Tree::at(Tip {
-            height: Height(0),
+            height: epoch.root_height,
             id: epoch.root(),
             view: View(0),
             cut,
@@ -266,6 +266,15 @@ impl Tree {
         self.committed.get(at).and_then(|id| self.blocks.get(id))
     }
 
+    /// Name of the committed block at `height`; also of the one below the lowest that is kept.
+    pub fn block_id_at(&self, height: Height) -> Option<BlockId> {
+        if height.next() == self.horizon() {
+            let first = self.committed.front().and_then(|id| self.blocks.get(id));
+            return Some(first.map_or(self.tip.id, |block| block.header.parent()));
+        }
+        self.committed_at(height).map(|block| block.id)
+    }
+
     /// Forgets committed blocks below `height`.
     pub fn prune_below(&mut self, height: Height) {
         while self.horizon() < height {
@@ -275,6 +284,15 @@ impl Tree {
             self.certs.remove(&id);
             self.blocks.remove(&id);
         }
+    }
+
+    /// Headers from `tip` down to, without, `above`, at most `most`; ascending.
+    pub fn branch(&self, tip: BlockId, above: Height, most: usize) -> Vec<Arc<Header>> {
+        let blocks = self.ancestry(tip, most);
+        let wanted = blocks.iter().take_while(|b| b.header.height > above);
+        let mut out: Vec<_> = wanted.map(|b| b.header.clone()).collect();
+        out.reverse();
+        out
     }
 
     /// All headers kept, in order of height.
@@ -311,7 +329,10 @@ impl Tree {
 }
 
 /// The lane-wise maximum: a cut names only lanes that advance, each by a higher index.
-fn extend_cut(parent: &Arc<Vec<CutEntry>>, header: &Header) -> Option<Arc<Vec<CutEntry>>> {
+pub(crate) fn extend_cut(
+    parent: &Arc<Vec<CutEntry>>,
+    header: &Header,
+) -> Option<Arc<Vec<CutEntry>>> {
     if header.cut.is_empty() {
         return Some(parent.clone());
     }

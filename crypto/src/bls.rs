@@ -3,6 +3,9 @@
 //!
 //! blst must be built with `no-threads`: its pool costs a quarter more CPU for no less wall time.
 
+use std::fmt;
+use std::sync::Arc;
+
 use blst::min_sig::{AggregatePublicKey, AggregateSignature, PublicKey, SecretKey, Signature};
 use blst::{BLST_ERROR, Pairing, blst_p1_affine, blst_p2_affine};
 use bytes::Bytes;
@@ -10,6 +13,7 @@ use types::{Member, Multisig, ReplicaId, SchemeName, SignerSet};
 
 use crate::ed25519::Ed25519;
 use crate::error::KeyError;
+use crate::pairing::{self, Kept, Lines};
 use crate::scheme::{Aggregate, Claim, VoteScheme};
 
 const DST_VOTE: &[u8] = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_";
@@ -20,15 +24,32 @@ const SIGNATURE_LEN: usize = 48;
 /// pure function: an attacker may try coefficients offline, and 64 bits would not be enough.
 const COEFFICIENT_BITS: usize = 128;
 
+/// Sums of keys whose lines are kept, at 20 KB each: all quorums of seven replicas.
+const SUMS_MAX: usize = 32;
+/// Statements whose points are kept: a few views' worth.
+const HASHES_MAX: usize = 8;
+
 /// The default scheme of votes.
 #[derive(Debug, Clone, Copy)]
 pub struct Bls;
 
-/// Affine keys, each checked once, and the sum of all.
-#[derive(Debug, Clone)]
+/// Affine keys, each checked once, the sum of all, and what pairings with sums of some have in common.
 pub struct BlsRing {
     keys: Vec<PublicKey>,
     all: AggregatePublicKey,
+    generator: Lines,
+    /// Lines of the sums of keys of late.
+    sums: Kept<SignerSet, Arc<Lines>>,
+    /// Points that stand for statements: whoever votes for a block soon checks its certificate.
+    hashes: Kept<Vec<u8>, blst_p1_affine>,
+}
+
+impl fmt::Debug for BlsRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlsRing")
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
+    }
 }
 
 impl VoteScheme for Bls {
@@ -59,25 +80,24 @@ impl VoteScheme for Bls {
             .zip(0..)
             .map(|(member, seat)| check_member(member, ReplicaId(seat)))
             .collect::<Result<Vec<_>, _>>()?;
-        let borrowed: Vec<&PublicKey> = keys.iter().collect();
-        let all = AggregatePublicKey::aggregate(&borrowed, false).map_err(|_| {
-            KeyError::CommitteeSize {
-                found: 0,
-                limit: types::limits::REPLICAS_MAX,
-            }
-        })?;
-        Ok(BlsRing { keys, all })
+        BlsRing::new(keys).ok_or(KeyError::CommitteeSize {
+            found: 0,
+            limit: types::limits::REPLICAS_MAX,
+        })
     }
 
     fn sign(secret: &SecretKey, statement: &[u8]) -> Bytes {
         Bytes::copy_from_slice(&secret.sign(statement, DST_VOTE, &[]).compress())
     }
 
+    fn sign_in(ring: &BlsRing, secret: &SecretKey, statement: &[u8]) -> Bytes {
+        let signature = pairing::sign(&ring.hash(statement), secret);
+        Bytes::copy_from_slice(&signature.compress())
+    }
+
     fn verify_share(ring: &BlsRing, signer: ReplicaId, statement: &[u8], share: &[u8]) -> bool {
-        match (ring.keys.get(signer.index()), decode_signature(share)) {
-            (Some(key), Some(signature)) => holds(key, statement, &signature),
-            _ => false,
-        }
+        let signers = SignerSet::from_iter([signer]);
+        decode_signature(share).is_some_and(|share| ring.holds(signers, statement, &share))
     }
 
     /// Adds everything up and verifies once; only if that fails, looks for the bad shares by halves.
@@ -114,13 +134,8 @@ impl VoteScheme for Bls {
     }
 
     fn verify(ring: &BlsRing, statement: &[u8], multisig: &Multisig) -> bool {
-        match (
-            ring.key_of(multisig.signers),
-            decode_signature(&multisig.bytes),
-        ) {
-            (Some(key), Some(signature)) => holds(&key, statement, &signature),
-            _ => false,
-        }
+        let signature = decode_signature(&multisig.bytes);
+        signature.is_some_and(|sum| ring.holds(multisig.signers, statement, &sum))
     }
 
     /// A random linear combination: `k + 1` Miller loops and one final exponentiation instead of `2k`
@@ -135,6 +150,7 @@ impl VoteScheme for Bls {
             match (key, signature) {
                 (Some(key), Some(signature)) => good.push(Term {
                     at,
+                    signers: claim.multisig.signers,
                     key,
                     signature,
                     scalar,
@@ -143,13 +159,26 @@ impl VoteScheme for Bls {
                 _ => bad.push(at),
             }
         }
-        find_bad_terms(&good, false, &mut bad);
+        find_bad_terms(ring, &good, false, &mut bad);
         bad.sort_unstable();
         bad
     }
 }
 
 impl BlsRing {
+    /// None without keys.
+    fn new(keys: Vec<PublicKey>) -> Option<BlsRing> {
+        let borrowed: Vec<&PublicKey> = keys.iter().collect();
+        let all = AggregatePublicKey::aggregate(&borrowed, false).ok()?;
+        Some(BlsRing {
+            keys,
+            all,
+            generator: Lines::of_negative_generator(),
+            sums: Kept::new(SUMS_MAX),
+            hashes: Kept::new(HASHES_MAX),
+        })
+    }
+
     /// Sum of the signers' keys, made from whichever is shorter: those who signed or those who did not.
     fn key_of(&self, signers: SignerSet) -> Option<PublicKey> {
         let everybody = SignerSet::all(self.keys.len());
@@ -173,6 +202,40 @@ impl BlsRing {
         };
         Some(sum.to_public_key())
     }
+
+    /// True if `signature` is the sum of what all of `signers` said: `e(signature, -G) e(hash, keys) = 1`.
+    fn holds(&self, signers: SignerSet, statement: &[u8], signature: &Signature) -> bool {
+        // Neither at infinity nor outside of the subgroup.
+        if signature.validate(true).is_err() {
+            return false;
+        }
+        let Some(keys) = self.lines_of(signers) else {
+            return false;
+        };
+        let hash = self.hash(statement);
+        pairing::product_is_one([(signature.into(), &self.generator), (&hash, &keys)])
+    }
+
+    fn lines_of(&self, signers: SignerSet) -> Option<Arc<Lines>> {
+        if let Some(lines) = self.sums.find(&signers) {
+            return Some(lines);
+        }
+        let sum = self.key_of(signers)?;
+        // The sum of keys of the subgroup lies in it, but may be at infinity.
+        sum.validate().ok()?;
+        let lines = Arc::new(Lines::of((&sum).into()));
+        self.sums.keep(signers, lines.clone());
+        Some(lines)
+    }
+
+    fn hash(&self, statement: &[u8]) -> blst_p1_affine {
+        if let Some(hash) = self.hashes.find(statement) {
+            return hash;
+        }
+        let hash = pairing::hash(statement, DST_VOTE);
+        self.hashes.keep(statement.to_vec(), hash);
+        hash
+    }
 }
 
 struct Search<'a> {
@@ -195,8 +258,10 @@ impl Search<'_> {
                 sum.add_signature(signature, false).ok()?;
             }
             let signers = shares.iter().map(|(signer, _)| *signer).collect();
-            let key = self.ring.key_of(signers)?;
-            if holds(&key, self.statement, &sum.to_signature()) {
+            if self
+                .ring
+                .holds(signers, self.statement, &sum.to_signature())
+            {
                 return Some(sum);
             }
         }
@@ -244,7 +309,7 @@ fn check_member(member: &Member, replica: ReplicaId) -> Result<PublicKey, KeyErr
     }
 }
 
-/// Decodes without the subgroup check, which [`holds`] and the batch do.
+/// Decodes without the subgroup check, which [`BlsRing::holds`] and the batch do.
 fn decode_signature(bytes: &[u8]) -> Option<Signature> {
     match bytes.len() {
         SIGNATURE_LEN => Signature::uncompress(bytes).ok(),
@@ -252,22 +317,18 @@ fn decode_signature(bytes: &[u8]) -> Option<Signature> {
     }
 }
 
-fn holds(key: &PublicKey, statement: &[u8], signature: &Signature) -> bool {
-    signature.fast_aggregate_verify_pre_aggregated(true, statement, DST_VOTE, key)
-        == BLST_ERROR::BLST_SUCCESS
-}
-
 /// One claim of a batch, ready for the pairing; its signature is in the subgroup.
 struct Term<'a> {
     at: usize,
+    signers: SignerSet,
     key: PublicKey,
     signature: Signature,
     scalar: [u8; COEFFICIENT_BITS / 8],
     statement: &'a [u8],
 }
 
-fn find_bad_terms(terms: &[Term<'_>], known_bad: bool, bad: &mut Vec<usize>) {
-    if terms.is_empty() || (!known_bad && terms_hold(terms)) {
+fn find_bad_terms(ring: &BlsRing, terms: &[Term<'_>], known_bad: bool, bad: &mut Vec<usize>) {
+    if terms.is_empty() || (!known_bad && terms_hold(ring, terms)) {
         return;
     }
     if let [term] = terms {
@@ -276,13 +337,13 @@ fn find_bad_terms(terms: &[Term<'_>], known_bad: bool, bad: &mut Vec<usize>) {
     }
     let (left, right) = terms.split_at(terms.len() / 2);
     let bad_before = bad.len();
-    find_bad_terms(left, false, bad);
-    find_bad_terms(right, bad.len() == bad_before, bad);
+    find_bad_terms(ring, left, false, bad);
+    find_bad_terms(ring, right, bad.len() == bad_before, bad);
 }
 
-fn terms_hold(terms: &[Term<'_>]) -> bool {
+fn terms_hold(ring: &BlsRing, terms: &[Term<'_>]) -> bool {
     if let [term] = terms {
-        return holds(&term.key, term.statement, &term.signature);
+        return ring.holds(term.signers, term.statement, &term.signature);
     }
     let mut pairing = Pairing::new(true, DST_VOTE);
     let added = terms.iter().all(|term| {

@@ -93,14 +93,22 @@ impl<S: VoteScheme> Engine<S> {
 
     /// Verifies signatures, and remembers those that hold. Indices of the others.
     pub(crate) fn bad_qcs(&self, epoch: &Epoch, qcs: &[(Digest, &Qc)]) -> Vec<usize> {
-        let claims: Vec<Claim<'_>> = qcs
+        let (keys, claims): (Vec<Digest>, Vec<Claim<'_>>) = qcs
             .iter()
-            .map(|(_, qc)| Claim {
-                statement: statement::vote(epoch, qc.view, qc.block, qc.excluded),
-                multisig: &qc.votes,
+            .map(|(key, qc)| {
+                let claim = Claim {
+                    statement: statement::vote(epoch, qc.view, qc.block, qc.excluded),
+                    multisig: &qc.votes,
+                };
+                (*key, claim)
             })
-            .collect();
-        let bad = match &claims[..] {
+            .unzip();
+        self.bad_votes(&keys, &claims)
+    }
+
+    /// The same for claims, under the names by which they are remembered.
+    pub(crate) fn bad_votes(&self, keys: &[Digest], claims: &[Claim<'_>]) -> Vec<usize> {
+        let bad = match claims {
             [] => return Vec::new(),
             [one] => match S::verify(&self.ring, &one.statement, one.multisig) {
                 true => Vec::new(),
@@ -108,7 +116,7 @@ impl<S: VoteScheme> Engine<S> {
             },
             many => S::verify_batch(&self.ring, many),
         };
-        for (at, (key, _)) in qcs.iter().enumerate() {
+        for (at, key) in keys.iter().enumerate() {
             if bad.binary_search(&at).is_err() {
                 self.seen.insert(*key);
             }

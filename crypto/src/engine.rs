@@ -4,8 +4,8 @@ use std::fmt;
 
 use types::message::CheckpointShare;
 use types::{
-    Ack, BlockId, Car, CarId, CommitProof, Committee, Digest, Epoch, ForkReport, Header, Height,
-    Proposal, Qc, ReplicaId, SignerSet, Timeout, View, Vote, limits, statement,
+    Ack, BlockId, Car, CarId, CommitProof, CommitRule, Committee, Digest, Epoch, ForkReport,
+    Header, Height, Proposal, Qc, ReplicaId, SignerSet, Timeout, View, Vote, limits, statement,
 };
 
 use crate::cache::Seen;
@@ -21,6 +21,8 @@ pub struct Engine<S: VoteScheme> {
     pub(crate) ring: S::Ring,
     pub(crate) identities: Vec<<S::Identity as IdentityScheme>::Public>,
     pub(crate) seen: Seen,
+    /// Under which commit proofs count.
+    pub(crate) rule: CommitRule,
     me: Option<Me<S>>,
 }
 
@@ -65,6 +67,7 @@ impl<S: VoteScheme> Engine<S> {
             ring,
             identities,
             seen: Seen::new(SEEN_CAPACITY),
+            rule: committee.rule,
             me,
         })
     }
@@ -91,7 +94,11 @@ impl<S: VoteScheme> Engine<S> {
             block,
             excluded,
             voter: me.replica,
-            share: S::sign(&me.vote, &statement::vote(epoch, view, block, excluded)),
+            share: S::sign_in(
+                &self.ring,
+                &me.vote,
+                &statement::vote(epoch, view, block, excluded),
+            ),
         }
     }
 

@@ -118,6 +118,11 @@ pub enum Reject {
         what: &'static str,
         why: &'static str,
     },
+    #[error("{what}: {why}")]
+    Proof {
+        what: &'static str,
+        why: ProofReject,
+    },
 }
 
 /// Why a commit proof convinces nobody.

@@ -4,8 +4,9 @@
 use bytes::Bytes;
 use types::message::NewView;
 use types::{
-    BlockId, Car, CarCert, CarId, Checkpoint, CheckpointCert, CommitRule, Committee, Digest, Epoch,
-    EpochId, Header, Height, Proposal, Qc, ReplicaId, Tc, Timeout, TimeoutClaim, View,
+    BlockId, Car, CarCert, CarId, Checkpoint, CheckpointCert, CommitProof, CommitRule, Committee,
+    Digest, Epoch, EpochId, Header, Height, Proposal, Qc, ReplicaId, Tc, Timeout, TimeoutClaim,
+    View,
 };
 
 use crate::engine::Engine;
@@ -97,6 +98,36 @@ impl<S: VoteScheme> World<S> {
             epoch: committee.genesis(),
             committee,
             secrets,
+        }
+    }
+
+    /// Votes of these replicas as evidence.
+    pub fn votes(&self, epoch: &Epoch, seats: &[usize], header: &Header) -> Qc {
+        let shares = seats
+            .iter()
+            .map(|&seat| {
+                let excluded = header.excluded_set();
+                self.engines[seat].sign_vote(epoch, header.view, header.id(), excluded)
+            })
+            .map(|vote| (vote.voter, vote.share))
+            .collect::<Vec<_>>();
+        let excluded = header.excluded_set();
+        let statement = types::statement::vote(epoch, header.view, header.id(), excluded);
+        Qc {
+            epoch: epoch.id,
+            view: header.view,
+            block: header.id(),
+            excluded,
+            votes: S::aggregate(&self.verifier.ring, &statement, &shares).multisig,
+        }
+    }
+
+    /// The last two of these headers are certified by `seats`, which commits the one before the last.
+    pub fn proof(&self, epoch: &Epoch, seats: &[usize], headers: &[Header]) -> CommitProof {
+        let certs = headers[headers.len() - 2..].iter();
+        CommitProof {
+            chain: headers.iter().map(Header::core).collect(),
+            certs: certs.map(|h| self.votes(epoch, seats, h)).collect(),
         }
     }
 

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use types::message::{ChainResponse, CheckpointShare, NewView};
 use types::{
-    BatchDigest, BlockId, Car, CarCert, CarId, CheckpointCert, Digest, Epoch, Height, Proposal, Qc,
-    ReplicaId, SignerSet, Timeout, Verified, View, Vote,
+    BatchDigest, BlockId, Car, CarCert, CarId, CheckpointCert, CommitProof, Conflict, Digest,
+    Epoch, ForkReport, Fraud, Height, Proposal, Qc, RecoveryValue, ReplicaId, Resumption,
+    SignerSet, Timeout, Verified, View, Vote,
 };
 
 use crate::engine::Engine;
@@ -56,6 +57,19 @@ pub enum Job {
         block: BlockId,
         excluded: SignerSet,
     },
+    /// [`Engine::check_frauds`]. In this and the jobs below the epoch is the ordinary one; what belongs
+    /// to its recovery epoch is checked against that.
+    Frauds(Vec<Fraud>),
+    /// [`Engine::check_own_proof`]
+    CommitProof(CommitProof),
+    /// [`Engine::check_conflict`]
+    Conflict(Box<Conflict>),
+    /// [`Engine::check_report`]
+    Report(Box<ForkReport>),
+    /// [`Engine::check_value`]
+    Value(Box<RecoveryValue>),
+    /// [`Engine::check_resumption`]
+    Resumption(Box<Resumption>),
     /// Every group of a batch of `signed` clients; `digest` is only handed through.
     Groups { digest: BatchDigest, batch: Bytes },
 }
@@ -100,6 +114,13 @@ pub enum Done {
         bad: Vec<ReplicaId>,
     },
     VoteSigned(Vote),
+    /// One verdict per proof, in the order of the job.
+    Frauds(Vec<Result<Verified<Fraud>, Reject>>),
+    CommitProof(Result<Verified<CommitProof>, Reject>),
+    Conflict(Result<Verified<Conflict>, Reject>),
+    Report(Result<Verified<ForkReport>, Reject>),
+    Value(Result<Verified<RecoveryValue>, Reject>),
+    Resumption(Result<Verified<Resumption>, Reject>),
     /// Number of transactions in the batch.
     Groups {
         digest: BatchDigest,
@@ -150,6 +171,14 @@ impl<S: VoteScheme> Engine<S> {
                 block,
                 excluded,
             } => Done::VoteSigned(self.sign_vote(epoch, view, block, excluded)),
+            Job::Frauds(frauds) => Done::Frauds(self.check_frauds(epoch, frauds)),
+            Job::CommitProof(proof) => Done::CommitProof(self.check_own_proof(epoch, proof)),
+            Job::Conflict(conflict) => Done::Conflict(self.check_conflict(epoch, *conflict)),
+            Job::Report(report) => Done::Report(self.check_report(epoch, *report)),
+            Job::Value(value) => Done::Value(self.check_value(epoch, *value)),
+            Job::Resumption(resumption) => {
+                Done::Resumption(self.check_resumption(epoch, *resumption))
+            }
             Job::Groups { digest, batch } => Done::Groups {
                 digest,
                 ok: crate::client::check_groups(epoch, &batch),

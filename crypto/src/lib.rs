@@ -9,6 +9,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod aggregate;
+mod batch;
 mod bls;
 mod cache;
 mod certificates;
@@ -16,12 +17,15 @@ mod client;
 mod ed25519;
 mod engine;
 mod error;
+mod evidence;
 mod hex;
 mod job;
 mod keyfile;
 mod keys;
 mod list;
+mod pairing;
 mod proof;
+mod recovery;
 mod scheme;
 mod verify;
 

@@ -55,8 +55,13 @@ pub trait VoteScheme: Send + Sync + 'static {
     /// Checks every key and its proof of possession.
     fn ring(members: &[Member]) -> Result<Self::Ring, KeyError>;
 
-    /// A share, at most [`types::limits::SIGNATURE_LEN_MAX`] bytes.
+    /// A share, at most [`types::limits::SIGNATURE_LEN_MAX`] bytes: the multi-signature of its signer
+    /// alone, so that single votes are evidence in the same form as certificates.
     fn sign(secret: &Self::Secret, statement: &[u8]) -> Bytes;
+    /// The same share, by one who will soon verify what others said of the same statement.
+    fn sign_in(_ring: &Self::Ring, secret: &Self::Secret, statement: &[u8]) -> Bytes {
+        Self::sign(secret, statement)
+    }
     /// True if `share` is what `signer` alone said.
     fn verify_share(ring: &Self::Ring, signer: ReplicaId, statement: &[u8], share: &[u8]) -> bool;
     /// Adds up `shares`, leaving out the bad ones. Signers are seats of the ring, ascending, each once.

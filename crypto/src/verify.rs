@@ -225,7 +225,7 @@ impl<S: VoteScheme> Engine<S> {
         }
     }
 
-    fn is_member(
+    pub(crate) fn is_member(
         &self,
         epoch: &Epoch,
         what: &'static str,
@@ -251,31 +251,61 @@ impl<S: VoteScheme> Engine<S> {
 /// Everything about a header that needs no key.
 fn check_header(epoch: &Epoch, header: &Header) -> Result<(), Reject> {
     let what = "header";
-    same_epoch(epoch, header.epoch, what)?;
+    check_justification(epoch, header)?;
     ensure(header.height.0 >= 1, what, "height 0 is the root's")?;
+    ensure(
+        epoch
+            .members
+            .difference(header.excluded_set())
+            .contains(header.proposer),
+        what,
+        "proposer is no member of the epoch",
+    )?;
+    ensure(
+        !epoch.is_recovery() || header.cut.is_empty(),
+        what,
+        "a recovery orders no cars",
+    )?;
+    header
+        .cut
+        .iter()
+        .try_for_each(|cert| check_car_cert_shape(epoch, cert))
+}
+
+/// Of these the part that `E5` convicts for: what the header says about its own right to exist.
+pub(crate) fn check_justification(epoch: &Epoch, header: &Header) -> Result<(), Reject> {
+    let what = "header";
+    same_epoch(epoch, header.epoch, what)?;
     ensure(
         header.view > header.justify.view,
         what,
         "view not above that of its certificate",
     )?;
-    ensure(
-        epoch.members.contains(header.proposer),
-        what,
-        "proposer is no member of the epoch",
-    )?;
-    ensure(
-        header.excluded.is_none(),
-        what,
-        "an ordinary epoch excludes nobody",
-    )?;
+    match header.excluded {
+        Some(_) if !epoch.is_recovery() => {
+            return malformed(what, "an ordinary epoch excludes nobody");
+        }
+        None if epoch.is_recovery() => {
+            return malformed(what, "a recovery epoch states whom it excludes");
+        }
+        None => {}
+        Some(excluded) => ensure(
+            epoch.quorum_without(excluded).is_some(),
+            what,
+            "excludes whom no recovery may exclude",
+        )?,
+    }
     let follows = header.view == header.justify.view.next();
     match &header.tc {
-        None => ensure(follows, what, "skips views without a timeout certificate")?,
-        Some(_) if follows => {
-            return malformed(what, "a timeout certificate that it does not need");
-        }
+        None => ensure(follows, what, "skips views without a timeout certificate"),
+        Some(_) if follows => malformed(what, "a timeout certificate that it does not need"),
         Some(tc) => {
             check_tc_shape(epoch, tc)?;
+            ensure(
+                tc.excluded.is_subset(header.excluded_set()),
+                what,
+                "timeout certificate that excludes others than the header",
+            )?;
             ensure(
                 tc.view.next() == header.view && tc.view != header.view,
                 what,
@@ -285,13 +315,9 @@ fn check_header(epoch: &Epoch, header: &Header) -> Result<(), Reject> {
                 header.justify.view >= tc.high_qc_view(),
                 what,
                 "certificate older than the highest claim of its timeout certificate",
-            )?;
+            )
         }
     }
-    header
-        .cut
-        .iter()
-        .try_for_each(|cert| check_car_cert_shape(epoch, cert))
 }
 
 #[cfg(test)]

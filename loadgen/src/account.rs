@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use measure::{LoadRecorder, MeasureError, Outcomes, Phase, SecondCounts, SeriesRow};
+use measure::{LoadRecorder, MeasureError, ModeName, Outcomes, Phase, SecondCounts, SeriesRow};
 use types::client::Refusal;
 
 use crate::session::InFlight;
@@ -169,6 +169,11 @@ impl Account {
             .lost(phase, now_ns.saturating_sub(intended_ns));
     }
 
+    /// A receipt was reported as moved.
+    pub fn moved(&mut self) {
+        self.second.moved += 1;
+    }
+
     /// Counts something that is no fate of a request.
     pub fn count(&mut self, kind: &'static str, by: u64) {
         *self.errors.entry(kind).or_default() += by;
@@ -189,13 +194,14 @@ impl Account {
         now_ns: u64,
         in_flight: u64,
         connected: u64,
+        mode: ModeName,
     ) -> Result<SeriesRow, MeasureError> {
         let counts = SecondCounts {
             in_flight,
             connected,
             ..std::mem::take(&mut self.second)
         };
-        self.recorder.tick(now_ns, counts)
+        self.recorder.tick(now_ns, counts, mode)
     }
 
     /// Why the generator itself was the bottleneck, if it was.

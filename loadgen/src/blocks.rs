@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use types::BlockId;
+use types::{BlockId, EpochId};
 
 /// Heights remembered; the oldest is forgotten first.
 pub const HEIGHTS_MAX: usize = 1 << 20;
@@ -94,14 +94,71 @@ impl Blocks {
         numbered.filter_map(|(at, block)| Some((self.first.wrapping_add(at as u64), (*block)?)))
     }
 
-    /// `blocks.bin`: "RFBLOCK1", then per block its height (u64, little endian) and id (32 bytes).
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = b"RFBLOCK1".to_vec();
+    /// Appends per block its height (u64, little endian) and id (32 bytes).
+    fn encode(&self, out: &mut Vec<u8>) {
         for (height, block) in self.iter() {
             out.extend_from_slice(&height.to_le_bytes());
             out.extend_from_slice(&block.0.0);
         }
+    }
+}
+
+/// The same for every epoch that receipts may be of: a working epoch orders anew what the split one
+/// had ordered, so that only blocks of one epoch can contradict each other.
+#[derive(Debug)]
+pub struct EpochBlocks(Vec<(EpochId, Blocks)>);
+
+impl EpochBlocks {
+    /// The first epoch, without a block.
+    #[must_use]
+    pub fn new(epoch: EpochId) -> EpochBlocks {
+        EpochBlocks(vec![(epoch, Blocks::default())])
+    }
+
+    /// Receipts may be of this epoch from now on.
+    pub fn begin(&mut self, epoch: EpochId) {
+        if !self.knows(epoch) {
+            self.0.push((epoch, Blocks::default()));
+        }
+    }
+
+    /// Whether receipts may be of this epoch.
+    #[must_use]
+    pub fn knows(&self, epoch: EpochId) -> bool {
+        self.0.iter().any(|(known, _)| *known == epoch)
+    }
+
+    /// The newest epoch.
+    #[must_use]
+    pub fn newest(&self) -> EpochId {
+        self.0.last().map_or(EpochId::ZERO, |(epoch, _)| *epoch)
+    }
+
+    /// As [`Blocks::insert`].
+    pub fn insert(&mut self, epoch: EpochId, height: u64, block: BlockId) -> Known {
+        let mut of = self.0.iter_mut().filter(|(known, _)| *known == epoch);
+        match of.next() {
+            Some((_, blocks)) => blocks.insert(height, block),
+            None => Known::OutOfRange,
+        }
+    }
+
+    /// Whether a block of this height is known to be final, in any epoch.
+    #[must_use]
+    pub fn has(&self, height: u64) -> bool {
+        self.0
+            .iter()
+            .any(|(_, blocks)| blocks.get(height).is_some())
+    }
+
+    /// `blocks.bin`: "RFBLOCK1", then per block its height (u64, little endian) and id (32 bytes),
+    /// epoch after epoch; heights begin anew below the end of the epoch before.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = b"RFBLOCK1".to_vec();
+        self.0
+            .iter()
+            .for_each(|(_, blocks)| blocks.encode(&mut out));
         out
     }
 }
@@ -126,7 +183,25 @@ mod tests {
         assert_eq!(blocks.insert(9, block(5)), Known::New);
         assert_eq!(blocks.get(9), Some(block(5)));
         assert_eq!(blocks.get(8), None);
-        assert_eq!(blocks.encode().len(), 8 + 4 * 40);
+        let mut bytes = Vec::new();
+        blocks.encode(&mut bytes);
+        assert_eq!(bytes.len(), 4 * 40);
+    }
+
+    #[test]
+    fn blocks_of_different_epochs_contradict_nothing() {
+        let (old, new) = (EpochId(Digest([1; 32])), EpochId(Digest([2; 32])));
+        let mut blocks = EpochBlocks::new(old);
+        assert_eq!(blocks.insert(old, 5, block(1)), Known::New);
+        assert_eq!(blocks.insert(new, 5, block(2)), Known::OutOfRange);
+        blocks.begin(new);
+        blocks.begin(new);
+        assert_eq!(blocks.newest(), new);
+        assert_eq!(blocks.insert(new, 5, block(2)), Known::New);
+        assert_eq!(blocks.insert(new, 5, block(3)), Known::Conflict(block(2)));
+        assert_eq!(blocks.insert(old, 5, block(3)), Known::Conflict(block(1)));
+        assert!(blocks.has(5) && !blocks.has(6));
+        assert_eq!(blocks.encode().len(), 8 + 2 * 40);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crypto::{Bls, Ed25519Lists, Engine, VoteScheme};
 use transport::Waker;
-use types::{BlockId, CommitProof, CommitRule, Committee, Epoch, SchemeName};
+use types::{BlockId, CommitProof, CommitRule, Committee, Epoch, EpochChange, SchemeName};
 
 use crate::claims::{Claim, Judge, ProofEngine, Verdict};
 use crate::error::LoadError;
@@ -14,8 +14,23 @@ use crate::error::LoadError;
 /// Batches on their way; the load thread keeps gathering while they are.
 const BATCHES_MAX: usize = 2;
 
-/// What comes back of one batch.
-pub type Judged = Vec<(Claim, Verdict)>;
+/// Something to be checked.
+#[derive(Debug)]
+pub enum Question {
+    /// Blocks of receipts.
+    Claims(Vec<Claim>),
+    /// The end of an epoch.
+    Change(Box<EpochChange>),
+}
+
+/// What comes back of one question.
+#[derive(Debug)]
+pub enum Judged {
+    /// A verdict per claim.
+    Claims(Vec<(Claim, Verdict)>),
+    /// The working epoch that the change opens, or why it does not.
+    Change(Box<EpochChange>, Result<Epoch, String>),
+}
 
 struct SchemeEngine<S: VoteScheme> {
     engine: Engine<S>,
@@ -31,6 +46,10 @@ impl<S: VoteScheme> ProofEngine for SchemeEngine<S> {
         let verdicts = self.engine.check_commit_proofs(epoch, self.rule, &proofs);
         let reason = |verdict: Result<(), crypto::ProofReject>| verdict.map_err(|e| e.to_string());
         verdicts.into_iter().map(reason).collect()
+    }
+
+    fn check_epoch_change(&self, of: &Epoch, change: &EpochChange) -> Result<Epoch, String> {
+        crate::epochs::check(&self.engine, self.rule, of, change)
     }
 }
 
@@ -54,7 +73,7 @@ pub fn engine_of(committee: &Committee) -> Result<Box<dyn ProofEngine>, String> 
 /// Handle of the thread; dropping it ends the thread after the batch it is at.
 #[derive(Debug)]
 pub struct Checker {
-    to: Option<SyncSender<Vec<Claim>>>,
+    to: Option<SyncSender<Question>>,
     from: Receiver<Judged>,
     under_way: usize,
     thread: Option<JoinHandle<()>>,
@@ -71,13 +90,21 @@ impl Checker {
         epoch: Epoch,
         waker: Waker,
     ) -> Result<Checker, LoadError> {
-        let (to, batches) = sync_channel::<Vec<Claim>>(BATCHES_MAX);
+        let (to, batches) = sync_channel::<Question>(BATCHES_MAX);
         let (results, from) = sync_channel(2 * BATCHES_MAX);
         let body = move || {
             let mut judge = Judge::new(rule, epoch);
-            for claims in batches {
-                let verdicts = judge.judge(engine.as_ref(), &claims);
-                let judged = claims.into_iter().zip(verdicts).collect();
+            for question in batches {
+                let judged = match question {
+                    Question::Claims(claims) => {
+                        let verdicts = judge.judge(engine.as_ref(), &claims);
+                        Judged::Claims(claims.into_iter().zip(verdicts).collect())
+                    }
+                    Question::Change(change) => {
+                        let epoch = judge.learn_epoch(engine.as_ref(), &change);
+                        Judged::Change(change, epoch)
+                    }
+                };
                 if results.send(judged).is_err() {
                     return;
                 }
@@ -106,9 +133,9 @@ impl Checker {
     ///
     /// # Errors
     /// [`LoadError::CheckerGone`].
-    pub fn give(&mut self, claims: Vec<Claim>) -> Result<(), LoadError> {
+    pub fn give(&mut self, question: Question) -> Result<(), LoadError> {
         let to = self.to.as_ref().ok_or(LoadError::CheckerGone)?;
-        to.send(claims).map_err(|_| LoadError::CheckerGone)?;
+        to.send(question).map_err(|_| LoadError::CheckerGone)?;
         self.under_way += 1;
         Ok(())
     }

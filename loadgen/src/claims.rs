@@ -4,9 +4,9 @@
 //! holds, *or if it is an ancestor of a final block*: a header names its parent by hash. So of a run
 //! of adjacent blocks only the newest proof needs its signatures checked.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use types::{BlockId, CommitProof, CommitRule, Epoch, Height};
+use types::{BlockId, CommitProof, CommitRule, Epoch, EpochChange, EpochId, Height};
 
 /// Ancestors remembered over batches.
 const PROVEN_MAX: usize = 16_384;
@@ -14,6 +14,8 @@ const PROVEN_MAX: usize = 16_384;
 /// "This block, at this height, is final."
 #[derive(Debug, Clone)]
 pub struct Claim {
+    /// The epoch of the receipt.
+    pub epoch: EpochId,
     /// The block of the receipt.
     pub block: BlockId,
     /// The height of the receipt.
@@ -37,13 +39,19 @@ pub enum Verdict {
 pub trait ProofEngine: Send {
     /// One verdict per proof, in order.
     fn check(&self, epoch: &Epoch, proofs: &[(BlockId, &CommitProof)]) -> Vec<Result<(), String>>;
+
+    /// The working epoch that a change opens after `of`, or why it proves nothing.
+    ///
+    /// # Errors
+    /// The reason.
+    fn check_epoch_change(&self, of: &Epoch, change: &EpochChange) -> Result<Epoch, String>;
 }
 
-/// Judges claims of one epoch; remembers which blocks are final.
+/// Judges claims of the epochs that it knows; remembers which blocks are final.
 #[derive(Debug)]
 pub struct Judge {
     rule: CommitRule,
-    epoch: Epoch,
+    epochs: HashMap<EpochId, Epoch>,
     proven: HashSet<BlockId>,
     order: VecDeque<BlockId>,
 }
@@ -54,10 +62,26 @@ impl Judge {
     pub fn new(rule: CommitRule, epoch: Epoch) -> Judge {
         Judge {
             rule,
-            epoch,
+            epochs: HashMap::from([(epoch.id, epoch)]),
             proven: HashSet::new(),
             order: VecDeque::new(),
         }
+    }
+
+    /// The working epoch of a change that holds; its claims are judged from now on.
+    ///
+    /// # Errors
+    /// Why the change proves nothing.
+    pub fn learn_epoch(
+        &mut self,
+        engine: &dyn ProofEngine,
+        change: &EpochChange,
+    ) -> Result<Epoch, String> {
+        let of = self.epochs.get(&change.of);
+        let of = of.ok_or_else(|| format!("it follows the unknown epoch {}", change.of))?;
+        let epoch = engine.check_epoch_change(of, change)?;
+        self.epochs.insert(epoch.id, epoch);
+        Ok(epoch)
     }
 
     /// One verdict per claim, in order of the claims.
@@ -75,15 +99,7 @@ impl Judge {
             // Every round settles at least its first head, so there are at most as many rounds as
             // claims; with honest replicas there is one.
             let heads = self.heads(claims, &open);
-            let proofs: Vec<_> = heads
-                .iter()
-                .map(|&at| (claims[at].block, &claims[at].proof))
-                .collect();
-            let mut results = engine.check(&self.epoch, &proofs).into_iter();
-            for &at in &heads {
-                let result = results
-                    .next()
-                    .unwrap_or_else(|| Err("the engine gave no verdict".into()));
+            for (at, result) in self.check(engine, claims, &heads) {
                 verdicts[at] = Some(match result {
                     Ok(()) => {
                         self.learn(&claims[at].proof);
@@ -102,9 +118,42 @@ impl Judge {
         verdicts.into_iter().flatten().collect()
     }
 
+    /// Signatures of `heads`, one batch per epoch.
+    fn check(
+        &self,
+        engine: &dyn ProofEngine,
+        claims: &[Claim],
+        heads: &[usize],
+    ) -> Vec<(usize, Result<(), String>)> {
+        let mut results = Vec::with_capacity(heads.len());
+        let mut left = heads.to_vec();
+        while let Some(&first) = left.first() {
+            let id = claims[first].epoch;
+            let (same, others) = left.into_iter().partition(|&at| claims[at].epoch == id);
+            let same: Vec<usize> = same;
+            left = others;
+            let proof = |&at: &usize| (claims[at].block, &claims[at].proof);
+            let proofs: Vec<_> = same.iter().map(proof).collect();
+            // `structure` let no claim of an unknown epoch through.
+            let given = match self.epochs.get(&id) {
+                Some(epoch) => engine.check(epoch, &proofs),
+                None => Vec::new(),
+            };
+            let mut given = given.into_iter();
+            results.extend(same.into_iter().map(|at| {
+                let none = || Err("the engine gave no verdict".into());
+                (at, given.next().unwrap_or_else(none))
+            }));
+        }
+        results
+    }
+
     /// What needs no signature: bad structure, or a block that is known to be final.
     fn structure(&mut self, claim: &Claim) -> Option<Verdict> {
-        if let Err(why) = claim.proof.check(self.rule, &self.epoch, claim.block) {
+        let Some(epoch) = self.epochs.get(&claim.epoch) else {
+            return Some(Verdict::Bad(format!("unknown epoch {}", claim.epoch)));
+        };
+        if let Err(why) = claim.proof.check(self.rule, epoch, claim.block) {
             return Some(Verdict::Bad(why.to_string()));
         }
         // `check` made sure that the chain is not empty and begins with the block.

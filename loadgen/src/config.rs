@@ -60,6 +60,9 @@ pub struct LoadConfig {
     /// Connections; absent: one per replica. Connection `i` goes to replica `i mod n`.
     #[serde(default)]
     pub connections: Option<u32>,
+    /// Indices of the replicas to connect to; absent: all. Connections are shared out among them.
+    #[serde(default)]
+    pub replicas: Option<Vec<u32>>,
     /// Sessions per connection, `1..=4096`.
     #[serde(default = "defaults::sessions")]
     pub sessions: u32,
@@ -227,6 +230,8 @@ impl LoadConfig {
         let connections = self.connections.unwrap_or(1);
         let fits = (1..=CONNECTIONS_MAX).contains(&connections);
         must(fits, "connections", "1 to 1024", connections)?;
+        let replicas = self.replicas.as_ref().is_none_or(|list| !list.is_empty());
+        must(replicas, "replicas", "at least one index", "an empty list")?;
         must(self.keys >= 2, "keys", "at least 2", self.keys)?;
         must(
             self.failover_ms >= 1,

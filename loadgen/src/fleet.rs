@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use transport::{ConnId, DownReason, Event, Frame, ServerConfig, Transport};
 use types::client::Response;
-use types::{ClusterId, EpochId, Wire};
+use types::{ClusterId, Mode, Wire};
 
 use crate::notes::{Note, NoteKind, Notes};
 
@@ -49,6 +49,8 @@ pub struct Slot {
     link: Link,
     redial_ns: u64,
     was_ready: bool,
+    /// What the replica said last about its mode.
+    pub mode: Mode,
     /// Set while it shall carry no new load.
     pub pause: Option<Pause>,
     /// Last receipts.
@@ -87,8 +89,8 @@ impl Slot {
 /// What an event of the transport means to the generator.
 #[derive(Debug)]
 pub enum Change {
-    /// Connection `0` can carry load.
-    Ready(usize),
+    /// Connection `0` can carry load; the replica's mode.
+    Ready(usize, Mode),
     /// Connection `0` is lost; what it carried has no answer.
     Lost(usize),
     /// Bytes of a response on connection `0`.
@@ -102,7 +104,6 @@ pub struct Fleet {
     pub slots: Vec<Slot>,
     by_conn: HashMap<ConnId, usize>,
     cluster: ClusterId,
-    epoch: EpochId,
     /// The record of what happens here.
     pub notes: Notes,
     /// Connections that came up again.
@@ -114,18 +115,14 @@ pub struct Fleet {
 impl Fleet {
     /// Connection `i` goes to `servers[i]`, which is replica `i.0`.
     #[must_use]
-    pub fn new(
-        servers: Vec<(usize, ServerConfig)>,
-        cluster: ClusterId,
-        epoch: EpochId,
-        notes: Notes,
-    ) -> Fleet {
+    pub fn new(servers: Vec<(usize, ServerConfig)>, cluster: ClusterId, notes: Notes) -> Fleet {
         let slot = |(replica, server)| Slot {
             replica,
             server,
             link: Link::Idle { dial_ns: 0 },
             redial_ns: REDIAL_NS_MIN,
             was_ready: false,
+            mode: Mode::Nominal,
             pause: None,
             last_receipts_ns: 0,
             outpaced_ns: 0,
@@ -139,7 +136,6 @@ impl Fleet {
             slots: servers.into_iter().map(slot).collect(),
             by_conn: HashMap::new(),
             cluster,
-            epoch,
             notes,
             reconnects: 0,
             last_reason: None,
@@ -228,18 +224,17 @@ impl Fleet {
         let wrong = match Response::decode(bytes) {
             Ok(Response::Hello {
                 cluster,
-                epoch,
                 replica,
+                mode,
                 ..
             }) => {
+                // Its epoch may be a later one than ours: how it began comes next.
                 if cluster != self.cluster {
                     format!("cluster {cluster}, expected {}", self.cluster)
-                } else if epoch != self.epoch {
-                    format!("epoch {epoch}, expected {}", self.epoch)
                 } else if replica.index() != self.slots[at].replica {
                     format!("replica {replica}, expected {}", self.slots[at].replica)
                 } else {
-                    return Some(self.greeted(at, conn, now_ns));
+                    return Some(self.greeted(at, conn, mode, now_ns));
                 }
             }
             Ok(_) => "another response before the hello".to_owned(),
@@ -253,7 +248,7 @@ impl Fleet {
         None
     }
 
-    fn greeted(&mut self, at: usize, conn: ConnId, now_ns: u64) -> Change {
+    fn greeted(&mut self, at: usize, conn: ConnId, mode: Mode, now_ns: u64) -> Change {
         let slot = &mut self.slots[at];
         slot.link = Link::Ready { conn };
         slot.redial_ns = REDIAL_NS_MIN;
@@ -267,7 +262,7 @@ impl Fleet {
             }
         };
         self.note(kind, at, String::new(), now_ns);
-        Change::Ready(at)
+        Change::Ready(at, mode)
     }
 
     /// Adds a line about connection `at`.

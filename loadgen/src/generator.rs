@@ -6,6 +6,7 @@
 //! Neither can change the schedule.
 
 mod answers;
+mod recovery;
 mod routing;
 mod submit;
 
@@ -14,7 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use crypto::ClientKey;
 use measure::{MeasureError, SeriesRow};
 use transport::{Event, Transport};
-use types::ClusterId;
+use types::Epoch;
 use types::batch::SessionId;
 
 use crate::account::{Account, Plan};
@@ -22,11 +23,13 @@ use crate::claims::{Claim, Verdict};
 use crate::fleet::{Change, Fleet};
 use crate::frames::FrameBuilder;
 use crate::notes::NoteKind;
+use crate::places::Places;
 use crate::proofs::{Conflict, ProofBook};
 use crate::receipts_log::ReceiptsLog;
 use crate::schedule::Schedule;
 use crate::session::Session;
 use crate::workload::Workload;
+use recovery::Recovery;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// How often silence is looked for.
@@ -43,8 +46,8 @@ pub struct Parts {
     pub sessions: Vec<SessionId>,
     /// Keys of the sessions, or nothing for unsigned groups.
     pub keys: Vec<ClientKey>,
-    /// The cluster, which signatures name.
-    pub cluster: ClusterId,
+    /// The first epoch, with the cluster that signatures name.
+    pub epoch: Epoch,
     /// Intended times after the start.
     pub schedule: Schedule,
     /// Payloads.
@@ -76,6 +79,9 @@ pub struct Generator {
     pub(crate) account: Account,
     pub(crate) proofs: ProofBook,
     receipts_log: Option<ReceiptsLog>,
+    /// Kept where receipts are.
+    places: Places,
+    recovery: Recovery,
     plan: Plan,
     coalesce_ns: u64,
     failover_ns: u64,
@@ -102,6 +108,8 @@ pub(crate) struct Counters {
     pub duplicates: u64,
     pub receipts_checked: u64,
     pub receipts_bad: u64,
+    /// Requests with a receipt.
+    pub receipts_held: u64,
     pub failovers: u64,
     pub resent: u64,
 }
@@ -127,10 +135,12 @@ impl Generator {
             keys: parts.keys,
             schedule: parts.schedule,
             workload: parts.workload,
-            frames: FrameBuilder::new(parts.cluster),
+            frames: FrameBuilder::new(parts.epoch.cluster),
             account: parts.account,
             proofs: parts.proofs,
             receipts_log: parts.receipts_log,
+            places: Places::default(),
+            recovery: Recovery::new(parts.epoch),
             plan,
             coalesce_ns: parts.coalesce_ns,
             failover_ns: parts.failover_ns,
@@ -161,6 +171,7 @@ impl Generator {
         now_ns: u64,
     ) -> Result<Option<SeriesRow>, MeasureError> {
         self.fleet.tend(net, now_ns);
+        self.speak(net);
         if now_ns >= self.watched_ns + WATCH_NS {
             self.watch(now_ns);
         }
@@ -185,14 +196,18 @@ impl Generator {
         if let Some(log) = &mut self.receipts_log {
             log.flush()?;
         }
-        self.account.tick(now_ns, self.in_flight, connected)
+        let mode = self.take_worst_mode();
+        self.account.tick(now_ns, self.in_flight, connected, mode)
     }
 
     /// What the transport reported.
     pub fn on_event(&mut self, net: &mut dyn Transport, event: Event, now_ns: u64) {
         match self.fleet.on_event(net, event, now_ns) {
             None => {}
-            Some(Change::Ready(slot)) => self.welcome(slot, now_ns),
+            Some(Change::Ready(slot, mode)) => {
+                self.on_mode(slot, mode, now_ns);
+                self.welcome(slot, now_ns);
+            }
             Some(Change::Lost(slot)) => self.abandon(slot, "connection lost", now_ns),
             Some(Change::Frame(slot, bytes)) => self.on_response(slot, bytes, now_ns),
         }
@@ -219,9 +234,7 @@ impl Generator {
         for (claim, verdict) in verdicts {
             self.proofs.settle(claim, verdict, &mut rulings);
         }
-        for ruling in rulings {
-            self.on_ruling(ruling, now_ns);
-        }
+        self.rule_all(rulings, now_ns);
         self.note_conflicts(now_ns);
     }
 
@@ -240,6 +253,7 @@ impl Generator {
                 conflict.height, conflict.first.0, conflict.second.0
             );
             self.fleet.note(NoteKind::Conflict, 0, detail, now_ns);
+            self.hand_in(&conflict);
             self.conflicts.push(conflict);
         }
     }
@@ -326,5 +340,7 @@ impl Generator {
 
 #[cfg(test)]
 mod fake_net;
+#[cfg(test)]
+mod recovery_tests;
 #[cfg(test)]
 mod tests;

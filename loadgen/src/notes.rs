@@ -34,6 +34,12 @@ pub enum NoteKind {
     BadReceipt,
     /// Two proven blocks of one height.
     Conflict,
+    /// The replica is in another mode than before.
+    Mode,
+    /// An epoch was split and goes on as another one, or a replica says so without proof.
+    Epoch,
+    /// Receipts stand elsewhere now, or have another outcome.
+    Moved,
 }
 
 /// One line of `connections.jsonl`.

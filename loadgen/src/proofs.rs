@@ -7,14 +7,14 @@ use types::client::Entry;
 use types::limits::RECEIPTS_MAX;
 use types::{BlockId, CodecError, CommitProof, EpochId, Height, Mode, Reader, Wire};
 
-use crate::blocks::{Blocks, Known};
+use crate::blocks::{EpochBlocks, Known};
 use crate::claims::{Claim, Verdict};
 
 /// Proven blocks remembered.
 const FINAL_MAX: usize = 1 << 16;
 /// Proofs kept for a conflict with a later receipt.
 const EVIDENCE_MAX: usize = 4_096;
-/// Frames that may wait for verdicts, in bytes.
+/// Frames that may wait for verdicts or for their epoch, in bytes.
 const WAITING_BYTES_MAX: usize = 256 << 20;
 
 /// A receipts frame whose header was read; `rest` holds the sessions.
@@ -24,10 +24,13 @@ pub struct ReceiptsFrame {
     pub slot: usize,
     /// When.
     pub arrival_ns: u64,
-    epoch: EpochId,
-    block: BlockId,
+    /// The epoch of the block.
+    pub epoch: EpochId,
+    /// The block.
+    pub block: BlockId,
     height: Height,
-    mode: Mode,
+    /// The replica's mode.
+    pub mode: Mode,
     proof: CommitProof,
     rest: Reader,
 }
@@ -76,6 +79,8 @@ impl ReceiptsFrame {
 /// Two proven blocks of one height.
 #[derive(Debug, Clone)]
 pub struct Conflict {
+    /// The epoch that is split.
+    pub epoch: EpochId,
     /// The height.
     pub height: u64,
     /// The block that was known, with its proof if it is still kept.
@@ -95,7 +100,8 @@ pub enum Ruling {
 
 #[derive(Debug)]
 enum State {
-    Final,
+    /// Proven, at this height.
+    Final(Height),
     /// The first frame's proof is being checked.
     Checking(Vec<ReceiptsFrame>),
 }
@@ -103,7 +109,6 @@ enum State {
 /// All blocks that receipts named.
 #[derive(Debug)]
 pub struct ProofBook {
-    epoch: EpochId,
     trust_unchecked: bool,
     states: HashMap<BlockId, State>,
     finals: VecDeque<BlockId>,
@@ -111,8 +116,10 @@ pub struct ProofBook {
     /// Claims given out and not yet answered.
     asked: usize,
     waiting_bytes: usize,
+    /// Receipts of epochs whose beginning is being checked.
+    parked: HashMap<EpochId, Vec<ReceiptsFrame>>,
     /// Height to block, over the whole run.
-    pub blocks: Blocks,
+    pub blocks: EpochBlocks,
     evidence: VecDeque<(u64, BlockId, CommitProof)>,
     conflicts: Vec<Conflict>,
     /// Verdicts by their own signatures, by descent, and bad ones.
@@ -120,41 +127,82 @@ pub struct ProofBook {
 }
 
 impl ProofBook {
-    /// A book for receipts of one epoch.
+    /// A book for receipts of one epoch, and of those that are made known later.
     #[must_use]
     pub fn new(epoch: EpochId, trust_unchecked: bool) -> ProofBook {
         ProofBook {
-            epoch,
             trust_unchecked,
             states: HashMap::new(),
             finals: VecDeque::new(),
             claims: Vec::new(),
             asked: 0,
             waiting_bytes: 0,
-            blocks: Blocks::default(),
+            parked: HashMap::new(),
+            blocks: EpochBlocks::new(epoch),
             evidence: VecDeque::new(),
             conflicts: Vec::new(),
             verdicts: [0; 3],
         }
     }
 
+    /// Receipts of this epoch may come before it is known to be one: they wait for
+    /// [`ProofBook::begin`] or [`ProofBook::give_up`].
+    pub fn expect(&mut self, epoch: EpochId) {
+        if !self.blocks.knows(epoch) {
+            self.parked.entry(epoch).or_default();
+        }
+    }
+
+    /// The epoch is one: what waited for it is taken in.
+    pub fn begin(&mut self, epoch: EpochId, rulings: &mut Vec<Ruling>) {
+        self.blocks.begin(epoch);
+        for frame in self.unpark(epoch) {
+            rulings.extend(self.admit(frame));
+        }
+    }
+
+    /// The epoch is none: what waited for it proves nothing.
+    pub fn give_up(&mut self, epoch: EpochId, why: &str, rulings: &mut Vec<Ruling>) {
+        let bad = |frame| Ruling::Bad(frame, format!("its epoch does not hold: {why}"));
+        rulings.extend(self.unpark(epoch).into_iter().map(bad));
+    }
+
+    fn unpark(&mut self, epoch: EpochId) -> Vec<ReceiptsFrame> {
+        let frames = self.parked.remove(&epoch).unwrap_or_default();
+        self.waiting_bytes -= frames.iter().map(|f| f.rest.left()).sum::<usize>();
+        frames
+    }
+
     /// Takes a frame in: a ruling if there is one already.
     pub fn admit(&mut self, frame: ReceiptsFrame) -> Option<Ruling> {
-        if frame.epoch != self.epoch {
-            let why = format!("receipt of epoch {}, expected {}", frame.epoch, self.epoch);
-            return Some(Ruling::Bad(frame, why));
+        let is_full = self.waiting_bytes + frame.rest.left() > WAITING_BYTES_MAX;
+        if !self.blocks.knows(frame.epoch) {
+            return match self.parked.get_mut(&frame.epoch) {
+                Some(parked) if !is_full => {
+                    self.waiting_bytes += frame.rest.left();
+                    parked.push(frame);
+                    None
+                }
+                _ => {
+                    let why = format!("receipt of the unknown epoch {}", frame.epoch);
+                    Some(Ruling::Bad(frame, why))
+                }
+            };
         }
         if matches!(frame.mode, Mode::DegradedSafe | Mode::RecoveryInProgress) {
             let why = format!("receipt given in mode {}", frame.mode.name());
             return Some(Ruling::Bad(frame, why));
         }
         if self.trust_unchecked {
-            self.note_final(frame.height.0, frame.block, None);
+            self.note_final(frame.epoch, frame.height.0, frame.block, None);
             return Some(Ruling::Good(frame));
         }
         match self.states.get_mut(&frame.block) {
-            Some(State::Final) => self.rule_on_final(frame),
-            _ if self.waiting_bytes + frame.rest.left() > WAITING_BYTES_MAX => Some(Ruling::Bad(
+            Some(State::Final(height)) => {
+                let height = *height;
+                Some(rule_on_final(frame, height))
+            }
+            _ if is_full => Some(Ruling::Bad(
                 frame,
                 "too many receipts wait for the check of their proofs".into(),
             )),
@@ -171,18 +219,6 @@ impl ProofBook {
                 None
             }
         }
-    }
-
-    /// The block is final, so only the height can be wrong.
-    fn rule_on_final(&mut self, frame: ReceiptsFrame) -> Option<Ruling> {
-        let known = self.blocks.get(frame.height.0);
-        Some(match known.is_none_or(|block| block == frame.block) {
-            true => Ruling::Good(frame),
-            false => {
-                let why = format!("block {} is not at height {}", frame.block, frame.height);
-                Ruling::Bad(frame, why)
-            }
-        })
     }
 
     /// Claims which nobody checks yet.
@@ -225,8 +261,8 @@ impl ProofBook {
         };
         let Some(why) = why else {
             self.waiting_bytes -= frames.iter().map(|f| f.rest.left()).sum::<usize>();
-            self.note_final(claim.height.0, claim.block, Some(claim.proof));
-            self.states.insert(claim.block, State::Final);
+            self.note_final(claim.epoch, claim.height.0, claim.block, Some(claim.proof));
+            self.states.insert(claim.block, State::Final(claim.height));
             self.finals.push_back(claim.block);
             if self.finals.len() > FINAL_MAX
                 && let Some(oldest) = self.finals.pop_front()
@@ -234,7 +270,7 @@ impl ProofBook {
                 self.states.remove(&oldest);
             }
             for frame in frames {
-                rulings.extend(self.rule_on_final(frame));
+                rulings.push(rule_on_final(frame, claim.height));
             }
             return;
         };
@@ -248,8 +284,14 @@ impl ProofBook {
         }
     }
 
-    fn note_final(&mut self, height: u64, block: BlockId, proof: Option<CommitProof>) {
-        match (self.blocks.insert(height, block), proof) {
+    fn note_final(
+        &mut self,
+        epoch: EpochId,
+        height: u64,
+        block: BlockId,
+        proof: Option<CommitProof>,
+    ) {
+        match (self.blocks.insert(epoch, height, block), proof) {
             (Known::New, Some(proof)) => {
                 self.evidence.push_back((height, block, proof));
                 if self.evidence.len() > EVIDENCE_MAX {
@@ -259,6 +301,7 @@ impl ProofBook {
             (Known::Conflict(known), proof) => {
                 let kept = self.evidence.iter().find(|(_, block, _)| *block == known);
                 self.conflicts.push(Conflict {
+                    epoch,
                     height,
                     first: (known, kept.map(|(_, _, proof)| proof.clone())),
                     second: (block, proof),
@@ -274,8 +317,21 @@ impl ProofBook {
     }
 }
 
+/// The block is final, so only the height can be wrong. Whether another block is final there as well
+/// is a conflict, and no fault of this receipt.
+fn rule_on_final(frame: ReceiptsFrame, height: Height) -> Ruling {
+    match frame.height == height {
+        true => Ruling::Good(frame),
+        false => {
+            let why = format!("block {} is not at height {}", frame.block, frame.height);
+            Ruling::Bad(frame, why)
+        }
+    }
+}
+
 fn claim_of(frame: &ReceiptsFrame) -> Claim {
     Claim {
+        epoch: frame.epoch,
         block: frame.block,
         height: frame.height,
         proof: frame.proof.clone(),

@@ -1,20 +1,12 @@
-//! `receipts.bin`: every receipt that the client holds, so that after a crash of replicas somebody
-//! can check that none is contradicted. All integers little endian:
-//!
-//! ```text
-//! "RFRECPT1" sessions:u32 { id[16] }*sessions
-//! { session:u32 seq:u64 height:u64 position:u32 outcome[2] }*
-//! ```
-//! `outcome` as in the codec; a torn tail shows in the length (26 bytes per receipt).
+//! Writes `receipts.bin` (`measure::receipts`): everything that the client was told about its
+//! transactions, so that somebody can check afterwards that nothing was lost or contradicted.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use measure::MeasureError;
-use types::Wire;
+use measure::{MeasureError, ReceiptRecord, Receipts};
 use types::batch::SessionId;
-use types::client::Entry;
 
 /// Bytes gathered before they are written.
 const BUFFER_LEN_BYTES: usize = 256 << 10;
@@ -35,9 +27,7 @@ impl ReceiptsLog {
     /// When it cannot be written.
     pub fn create(path: &Path, sessions: &[SessionId]) -> Result<ReceiptsLog, MeasureError> {
         let mut buffer = Vec::with_capacity(BUFFER_LEN_BYTES + 64);
-        buffer.extend_from_slice(b"RFRECPT1");
-        (sessions.len() as u32).put(&mut buffer);
-        sessions.iter().for_each(|id| buffer.extend_from_slice(id));
+        buffer.extend_from_slice(&Receipts::header(sessions));
         let file = File::create(path).map_err(|source| io_error("create", path, source))?;
         let mut log = ReceiptsLog {
             file,
@@ -49,10 +39,9 @@ impl ReceiptsLog {
         Ok(log)
     }
 
-    /// Adds a receipt; a failure to write is told by the next [`ReceiptsLog::flush`].
-    pub fn add(&mut self, session: u32, entry: &Entry) {
-        session.put(&mut self.buffer);
-        entry.put(&mut self.buffer);
+    /// Adds a record; a failure to write is told by the next [`ReceiptsLog::flush`].
+    pub fn add(&mut self, record: &ReceiptRecord) {
+        self.buffer.extend_from_slice(&record.encode());
         if self.buffer.len() >= BUFFER_LEN_BYTES {
             self.write();
         }

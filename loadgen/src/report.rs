@@ -16,7 +16,7 @@ pub const CONNECTIONS: &str = "connections.jsonl";
 /// Height and id of every block the client knows to be final.
 pub const BLOCKS: &str = "blocks.bin";
 /// Every receipt, on request.
-pub const RECEIPTS: &str = "receipts.bin";
+pub const RECEIPTS: &str = folder::RECEIPTS;
 /// What has no place in `load.json`.
 pub const DETAIL: &str = "load-detail.json";
 
@@ -125,6 +125,7 @@ pub(crate) fn report(config: &LoadConfig, generator: &Generator, facts: Facts) -
         bytes_in: facts.stats.bytes_in,
         usage: measure::Usage::of_this_process(),
         errors: account.errors(),
+        recovery: generator.recovery(),
     };
     LoadReport { result, detail }
 }

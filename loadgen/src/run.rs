@@ -12,7 +12,7 @@ use types::batch::SessionId;
 use types::{Committee, Digest};
 
 use crate::account::{Account, Plan};
-use crate::checker::{Checker, engine_of};
+use crate::checker::{Checker, Judged, Question, engine_of};
 use crate::config::{Auth, LoadConfig};
 use crate::error::LoadError;
 use crate::fleet::Fleet;
@@ -96,7 +96,7 @@ pub fn run_with(config: LoadConfig, mut hooks: Hooks<'_>) -> Result<LoadReport, 
         watch_stdin(Arc::clone(&hooks.stop), net.waker());
     }
     let notes = Notes::create(&config.out_dir.join(report::CONNECTIONS))?;
-    let mut fleet = Fleet::new(servers, epoch.cluster, epoch.id, notes);
+    let mut fleet = Fleet::new(servers, epoch.cluster, notes);
     let start_ns = connect(&config, net.as_mut(), &mut fleet, &hooks.stop)?;
 
     let (sessions, keys) = sessions(&config, connections);
@@ -113,7 +113,7 @@ pub fn run_with(config: LoadConfig, mut hooks: Hooks<'_>) -> Result<LoadReport, 
         fleet,
         sessions,
         keys,
-        cluster: epoch.cluster,
+        epoch,
         schedule: Schedule::new(
             config.arrival,
             config.rate,
@@ -190,15 +190,30 @@ impl Shell<'_> {
     }
 
     fn check_proofs(&mut self, now_ns: u64, all: bool) -> Result<(), LoadError> {
-        if self.checker.has_room()
-            && let Some(claims) = self.generator.take_claims(now_ns, all)
-        {
-            self.checker.give(claims)?;
+        while self.checker.has_room() {
+            let question = match self.generator.take_change() {
+                Some(change) => Some(Question::Change(change)),
+                None => self
+                    .generator
+                    .take_claims(now_ns, all)
+                    .map(Question::Claims),
+            };
+            let Some(question) = question else { break };
+            self.checker.give(question)?;
         }
         while let Some(judged) = self.checker.poll()? {
-            self.generator.on_verdicts(judged, now_ns);
+            self.on_judged(judged, now_ns);
         }
         self.write_conflicts()
+    }
+
+    fn on_judged(&mut self, judged: Judged, now_ns: u64) {
+        match judged {
+            Judged::Claims(verdicts) => self.generator.on_verdicts(verdicts, now_ns),
+            Judged::Change(change, result) => {
+                self.generator.on_change_judged(&change, result, now_ns);
+            }
+        }
     }
 
     /// Receipts that arrived before the end count, even if their proofs are checked after it.
@@ -207,12 +222,12 @@ impl Shell<'_> {
         loop {
             let now_ns = monotonic_ns();
             self.check_proofs(end_ns, true)?;
-            if self.generator.proofs.is_settled() || now_ns >= until_ns {
+            if self.generator.is_settled() || now_ns >= until_ns {
                 return Ok(());
             }
             let timeout = Duration::from_nanos(until_ns - now_ns);
             if let Some(judged) = self.checker.wait(timeout)? {
-                self.generator.on_verdicts(judged, end_ns);
+                self.on_judged(judged, end_ns);
             }
         }
     }
@@ -248,9 +263,18 @@ fn servers(
     config: &LoadConfig,
     committee: &Committee,
 ) -> Result<Vec<(usize, ServerConfig)>, LoadError> {
-    let connections = config.connections.unwrap_or(committee.n() as u32) as usize;
+    let all = || (0..committee.n() as u32).collect();
+    let replicas: Vec<u32> = config.replicas.clone().unwrap_or_else(all);
+    if let Some(&absent) = replicas.iter().find(|&&r| r as usize >= committee.n()) {
+        return Err(LoadError::ConfigValue {
+            key: "replicas",
+            expected: "indices of the committee file",
+            found: absent.to_string(),
+        });
+    }
+    let connections = config.connections.unwrap_or(replicas.len() as u32) as usize;
     let server = |at: usize| {
-        let replica = at % committee.n();
+        let replica = replicas[at % replicas.len()] as usize;
         let member = &committee.members[replica];
         let bad = |found: String| LoadError::Address {
             replica,

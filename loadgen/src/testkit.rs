@@ -5,7 +5,8 @@ use types::committee::CommitRule;
 use types::header::Checkpoint;
 use types::ids::*;
 use types::{
-    CommitProof, Committee, Epoch, HeaderCore, Member, Multisig, Qc, SchemeName, SignerSet,
+    CommitProof, Committee, Epoch, EpochChange, HeaderCore, Member, Multisig, Qc, SchemeName,
+    SignerSet,
 };
 
 use crate::claims::ProofEngine;
@@ -43,7 +44,10 @@ pub struct Chain {
 
 impl Chain {
     pub fn new(len: u64, fork: u64, salt: u8) -> Chain {
-        let epoch = epoch();
+        Chain::of(epoch(), len, fork, salt)
+    }
+
+    pub fn of(epoch: Epoch, len: u64, fork: u64, salt: u8) -> Chain {
         let mut cores: Vec<HeaderCore> = Vec::new();
         for height in 1..=len {
             let parent = cores.last().map_or(epoch.root(), HeaderCore::id);
@@ -107,5 +111,17 @@ impl ProofEngine for FakeEngine {
             false => Err("bad signature".to_owned()),
         };
         proofs.iter().map(one).collect()
+    }
+
+    /// Believes changes whose proof says "good".
+    fn check_epoch_change(&self, of: &Epoch, change: &EpochChange) -> Result<Epoch, String> {
+        let mut certs = change.proof.certs.iter();
+        if !certs.all(|cert| &cert.votes.bytes[..] == b"good") {
+            return Err("bad signature".into());
+        }
+        let core = &change.core;
+        let (excluded, standbys) = (core.excluded, core.standbys);
+        let recovery = of.recovery();
+        Ok(recovery.resumed(core.digest(), excluded, standbys, core.root_height))
     }
 }

@@ -56,8 +56,9 @@ fn a_run_over_sockets_finishes_with_checked_receipts_and_a_readable_record() {
         let corrected = [out.join(measure::folder::CORRECTED_HLOG)];
         let merged = measure::hdr::merge_phase(&corrected, measure::Phase::Measure).unwrap();
         assert_eq!(merged.len(), 2_000);
-        let receipts = std::fs::read(out.join("receipts.bin")).unwrap();
-        assert_eq!(receipts.len(), 12 + 256 * 16 + 2_400 * 26);
+        let receipts = measure::Receipts::read(&out.join("receipts.bin")).unwrap();
+        assert_eq!(receipts.sessions.len(), 256);
+        assert_eq!(receipts.records.len(), 2_400);
         let blocks = std::fs::read(out.join("blocks.bin")).unwrap();
         let proven = report.detail.blocks_signed + report.detail.blocks_linked;
         assert_eq!(blocks.len() as u64, 8 + 40 * proven);

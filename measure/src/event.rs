@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{WallAnchor, monotonic_ns};
+use crate::drill::DrillStep;
 use crate::files::{JsonLines, MeasureError, read_json_lines};
 use crate::hdr::Phase;
 
@@ -80,6 +81,14 @@ pub enum EventKind {
         replica: u32,
         /// The mode entered.
         mode: String,
+    },
+    /// A step of a drill.
+    Drill {
+        /// Which attack of the drill, from 0.
+        attack: u32,
+        /// What was done or seen.
+        #[serde(flatten)]
+        step: DrillStep,
     },
     /// The user interrupted the run.
     Interrupted,

@@ -20,6 +20,18 @@ pub enum MeasureError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// No room (`ENOSPC`, `EDQUOT`, `EFBIG`).
+    #[error(
+        "disk full: cannot {action} {path}: {source}; free space (or raise the quota), then start again"
+    )]
+    DiskFull {
+        /// What was attempted.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// The bytes are not what the schema says.
     #[error("{path} is not a readable {expected}: {found}")]
     Malformed {
@@ -58,11 +70,19 @@ pub(crate) fn io_error(
     action: &'static str,
     path: &Path,
 ) -> impl FnOnce(std::io::Error) -> MeasureError {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     let path = path.to_path_buf();
-    move |source| MeasureError::Io {
-        action,
-        path,
-        source,
+    move |source| match source.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => MeasureError::DiskFull {
+            action,
+            path,
+            source,
+        },
+        _ => MeasureError::Io {
+            action,
+            path,
+            source,
+        },
     }
 }
 
@@ -76,9 +96,12 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), MeasureError> {
     name.push(format!(".tmp-{}", std::process::id()));
     let temporary = path.with_file_name(name);
     let mut file = File::create(&temporary).map_err(io_error("create", &temporary))?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_data())
-        .map_err(io_error("write", &temporary))?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_data());
+    if let Err(error) = written {
+        // On a full disk a half of a file that nobody reads is the last thing to keep.
+        let _ = std::fs::remove_file(&temporary);
+        return Err(io_error("write", &temporary)(error));
+    }
     std::fs::rename(&temporary, path).map_err(io_error("rename into place", path))
 }
 

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! run.json  spec.toml  fingerprint.json  events.jsonl  summary.json  B3SUMS
-//! replica-<i>/  config.toml  stderr.log  status.json  ledger.bin
+//! replica-<i>/  config.toml  stderr.log  status.json  ledger.bin  [evidence.bin  incidents.jsonl]
 //! load-<k>/     config.toml  stderr.log  load.json  series.jsonl  {corrected,service,lag}.hlog
+//!               [receipts.bin]
 //! ```
 //!
 //! A campaign folder holds `campaign.json`, `spec.toml` and one run folder per run. `B3SUMS`
@@ -37,10 +38,18 @@ pub const STDERR: &str = "stderr.log";
 pub const STATUS: &str = "status.json";
 /// A replica's executed blocks.
 pub const LEDGER: &str = "ledger.bin";
+/// A replica's evidence against others; absent where there is none.
+pub const EVIDENCE: &str = "evidence.bin";
+/// The same and the rest of the incident timeline, for readers.
+pub const INCIDENTS: &str = "incidents.jsonl";
+/// Public keys and parameters of the cluster.
+pub const COMMITTEE: &str = "committee.toml";
 /// A generator's result.
 pub const LOAD: &str = "load.json";
 /// A generator's one-second series.
 pub const SERIES: &str = "series.jsonl";
+/// A generator's receipts, where it was asked to keep them.
+pub const RECEIPTS: &str = "receipts.bin";
 /// Latency from the intended send.
 pub const CORRECTED_HLOG: &str = "corrected.hlog";
 /// Latency from the actual send.

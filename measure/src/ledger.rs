@@ -13,6 +13,7 @@
 //! same contents. A marker (view of all ones, block of zeros) says that everything above its height
 //! was undone by a recovery.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -112,6 +113,8 @@ fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 pub struct LedgerWriter {
     file: File,
     path: PathBuf,
+    /// Length with everything flushed.
+    len_bytes: u64,
     buffer: Vec<u8>,
 }
 
@@ -144,6 +147,7 @@ impl LedgerWriter {
         Ok(Self {
             file,
             path: path.to_path_buf(),
+            len_bytes: keep_bytes,
             buffer: Vec::with_capacity(BUFFER_LEN_BYTES),
         })
     }
@@ -165,9 +169,14 @@ impl LedgerWriter {
     /// # Errors
     /// [`MeasureError::Io`].
     pub fn flush(&mut self) -> Result<(), MeasureError> {
-        self.file
-            .write_all(&self.buffer)
-            .map_err(io_error("append to", &self.path))?;
+        if let Err(error) = self.file.write_all(&self.buffer) {
+            // A full disk took a part of it: whoever tries again must not append to half a record.
+            let start = SeekFrom::Start(self.len_bytes);
+            let _ = self.file.set_len(self.len_bytes);
+            let _ = self.file.seek(start);
+            return Err(io_error("append to", &self.path)(error));
+        }
+        self.len_bytes += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
     }
@@ -228,6 +237,20 @@ impl Ledger {
             torn_bytes,
             damaged,
         })
+    }
+
+    /// What stands in the end, by height: everything above a marker's height is undone, and what
+    /// follows the marker replaces it.
+    #[must_use]
+    pub fn chain(&self) -> BTreeMap<u64, LedgerRecord> {
+        let mut chain = BTreeMap::new();
+        for record in &self.records {
+            match record.is_rollback() {
+                true => drop(chain.split_off(&record.height.saturating_add(1))),
+                false => drop(chain.insert(record.height, *record)),
+            }
+        }
+        chain
     }
 }
 

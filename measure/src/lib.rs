@@ -8,28 +8,38 @@
 //! orchestrator owns the [`RunFolder`] and the [`EventLog`].
 
 pub mod clock;
+pub mod drill;
 pub mod event;
+pub mod evidence;
 pub mod files;
 pub mod fingerprint;
 pub mod folder;
 pub mod hdr;
+pub mod incident;
 pub mod ledger;
 pub mod load;
 pub mod metrics;
+pub mod receipts;
 pub mod replica;
 pub mod run;
+pub mod seen;
 pub mod usage;
 
 pub use clock::{WallAnchor, monotonic_ns};
+pub use drill::{AfterSplit, Attack, DrillKind, DrillStep, PlannedDrill, SecondDrill};
 pub use event::{Event, EventKind, EventLog, FaultAction};
+pub use evidence::{Evidence, EvidenceKind, EvidenceRecord, EvidenceWriter};
 pub use files::MeasureError;
 pub use fingerprint::Fingerprint;
 pub use folder::{RunFolder, SealState};
 pub use hdr::{HlogWriter, IntervalRecorder, Percentiles, Phase};
+pub use incident::{IncidentKind, IncidentLine};
 pub use ledger::{Ledger, LedgerRecord, LedgerWriter};
 pub use load::{LoadOptions, LoadRecorder, LoadResult, Outcomes, SecondCounts, SeriesRow};
+pub use receipts::{ReceiptKind, ReceiptRecord, Receipts};
 pub use replica::ReplicaReport;
 pub use run::{CampaignRecord, PlannedAdversary, PlannedFault, RunRecord, Thresholds};
+pub use seen::{EpochSeen, ModeName, ModeSeen, RecoverySeen};
 pub use usage::Usage;
 
 /// Version of every JSON part of a run folder. A reader refuses a newer one, and raises it here

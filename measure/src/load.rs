@@ -9,6 +9,7 @@ use crate::clock::WallAnchor;
 use crate::files::{JsonLines, MeasureError};
 use crate::folder;
 use crate::hdr::{IntervalRecorder, Percentiles, Phase};
+use crate::seen::{ModeName, RecoverySeen};
 use crate::usage::Usage;
 
 /// How the load was made; everything that changes the meaning of a number is named here.
@@ -152,6 +153,9 @@ pub struct LoadResult {
     pub usage: Usage,
     /// Errors by kind, with their counts.
     pub errors: BTreeMap<String, u64>,
+    /// What was seen of recoveries; absent in older records.
+    #[serde(default)]
+    pub recovery: RecoverySeen,
 }
 
 /// Counts of one second, by the time they happened.
@@ -167,6 +171,9 @@ pub struct SecondCounts {
     pub refused: u64,
     /// Requests failed.
     pub failed: u64,
+    /// Receipts reported as moved or with another outcome.
+    #[serde(default)]
+    pub moved: u64,
     /// Requests waiting for an answer at the end of the second.
     pub in_flight: u64,
     /// Connections open at the end of the second.
@@ -193,6 +200,9 @@ pub struct SeriesRow {
     pub max_ns: u64,
     /// 99th percentile of the send lag in the interval.
     pub lag_p99_ns: u64,
+    /// The worst mode that any connection told of in the interval.
+    #[serde(default)]
+    pub mode: ModeName,
 }
 
 /// The three recorders of a generator and its one-second series, in one folder.
@@ -248,7 +258,12 @@ impl LoadRecorder {
     ///
     /// # Errors
     /// [`MeasureError`] when a file cannot be written.
-    pub fn tick(&mut self, now_ns: u64, counts: SecondCounts) -> Result<SeriesRow, MeasureError> {
+    pub fn tick(
+        &mut self,
+        now_ns: u64,
+        counts: SecondCounts,
+        mode: ModeName,
+    ) -> Result<SeriesRow, MeasureError> {
         let corrected = self.corrected.tick(now_ns)?;
         self.service.tick(now_ns)?;
         let lag = self.lag.tick(now_ns)?;
@@ -262,6 +277,7 @@ impl LoadRecorder {
             p99_ns: corrected.p99_ns,
             max_ns: corrected.max_ns,
             lag_p99_ns: lag.p99_ns,
+            mode,
         };
         self.tick_ns = now_ns;
         self.series.append(&row)?;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::WallAnchor;
+use crate::drill::{DrillKind, PlannedDrill};
 use crate::event::FaultAction;
 
 /// Bounds a run has to keep; an absent one is not judged.
@@ -91,6 +92,15 @@ pub struct RunRecord {
     /// Replicas that lie; absent in older records.
     #[serde(default)]
     pub adversaries: Vec<PlannedAdversary>,
+    /// The attack beyond the bound; absent in most runs, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<PlannedDrill>,
+    /// Whether the replicas can recover; absent where the spec left it to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<bool>,
+    /// Delay of every link between replicas, one way.
+    #[serde(default)]
+    pub delay_ms: f64,
     /// Bounds.
     pub thresholds: Thresholds,
     /// When the run was begun.
@@ -106,12 +116,28 @@ impl RunRecord {
         self.replicas.saturating_sub(1) / 3
     }
 
+    /// What is measured against what: `baseline`, `recovery-ready`, or `post-recovery`.
+    #[must_use]
+    pub fn configuration(&self) -> &'static str {
+        match (self.drill.is_some(), self.recovery) {
+            (true, _) => "post-recovery",
+            (false, Some(false)) => "baseline",
+            (false, _) => "recovery-ready",
+        }
+    }
+
+    /// Replicas whose word counts: in a drill, those that never attack.
+    #[must_use]
+    pub fn correct(&self) -> Vec<u32> {
+        match &self.drill {
+            Some(drill) => drill.correct(self.replicas),
+            None => (0..self.replicas).collect(),
+        }
+    }
+
     /// Faults and adversaries as one short text, such as `crash 3 @5s` or `3: silent-leader`, or `-`.
     #[must_use]
     pub fn fault_summary(&self) -> String {
-        if self.faults.is_empty() && self.adversaries.is_empty() {
-            return "-".into();
-        }
         let one = |fault: &PlannedFault| {
             let action = match fault.action {
                 FaultAction::Crash => "crash",
@@ -123,8 +149,24 @@ impl RunRecord {
         };
         let lie = |liar: &PlannedAdversary| format!("{}: {}", liar.replica, liar.act);
         let lies = self.adversaries.iter().map(lie);
-        let all: Vec<String> = self.faults.iter().map(one).chain(lies).collect();
-        all.join(", ")
+        let attack = |drill: &PlannedDrill| {
+            let kind = match drill.kind {
+                DrillKind::Split => "split",
+                DrillKind::Evict => "evict",
+            };
+            let attacks = drill.attacks(self.replicas);
+            let each = attacks
+                .into_iter()
+                .map(move |a| format!("{kind} by {} @{}s", a.attackers.len(), a.at_s));
+            each.collect::<Vec<_>>()
+        };
+        let attacks = self.drill.iter().flat_map(attack);
+        let faults = self.faults.iter().map(one);
+        let all: Vec<String> = faults.chain(lies).chain(attacks).collect();
+        match all.is_empty() {
+            true => "-".into(),
+            false => all.join(", "),
+        }
     }
 }
 

@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use consensus::{Config, Core, Effect, LanesConfig, Rules, Timing};
+use consensus::{Config, Core, Effect, LanesConfig, Recovery, Rules, Timing};
 use crypto::{Job, VoteScheme};
 use execution::{AppKind, Executor};
 use measure::LedgerRecord;
 use storage::{Record, SyncToken};
 use types::{
-    Ack, BlockId, Car, CarId, CheckpointShare, CommitProof, Digest, Epoch, Header, Height, Mode,
-    Proposal, Qc, ReplicaId, Timeout, Vote,
+    Ack, BlockId, Car, CarId, CheckpointShare, CommitProof, Digest, Epoch, EpochId, ForkReport,
+    Header, Height, Mode, Proposal, Qc, ReplicaId, Timeout, Vote,
 };
 
 use crate::NodeError;
@@ -21,6 +21,9 @@ use crate::incident::Incident;
 use crate::platform::{NodeEvent, Platform};
 
 mod effects;
+mod epochs;
+mod evictions;
+mod evidence;
 mod gateway;
 mod inbound;
 mod outbox;
@@ -28,6 +31,8 @@ mod records;
 mod snapshots;
 mod store;
 
+use epochs::{Past, Step};
+use evictions::Evictions;
 use gateway::Gateway;
 use inbound::{Budgets, Pending};
 use outbox::Outbox;
@@ -50,6 +55,14 @@ pub trait Signer: Send + Sync {
         block: BlockId,
         state: Digest,
     ) -> CheckpointShare;
+    /// `epoch` is the recovery epoch.
+    fn report(
+        &self,
+        epoch: &Epoch,
+        height: Height,
+        tip: BlockId,
+        proof: Option<CommitProof>,
+    ) -> ForkReport;
 }
 
 impl<S: VoteScheme> Signer for crypto::Engine<S> {
@@ -74,7 +87,19 @@ impl<S: VoteScheme> Signer for crypto::Engine<S> {
     ) -> CheckpointShare {
         self.sign_checkpoint(epoch, height, block, state)
     }
+    fn report(
+        &self,
+        epoch: &Epoch,
+        height: Height,
+        tip: BlockId,
+        proof: Option<CommitProof>,
+    ) -> ForkReport {
+        self.sign_report(epoch, height, tip, proof)
+    }
 }
+
+/// Makes the rule set of a core: every epoch has a core of its own.
+pub type RulesFactory = Arc<dyn Fn() -> Box<dyn Rules> + Send + Sync>;
 
 /// How one replica is set up.
 #[derive(Debug, Clone)]
@@ -182,8 +207,24 @@ pub struct Replica<P: Platform> {
     gateway: Gateway,
     outbox: Outbox,
     snapshots: Snapshots,
+    rules: RulesFactory,
     effects: Vec<Effect>,
-    pending: HashMap<u64, Pending>,
+    /// While the working epoch is split: what comes after it.
+    recovery: Option<Box<Recovery>>,
+    recovery_effects: Vec<Effect>,
+    past: Option<Past>,
+    /// Epochs that ended, oldest first, with the proof of what followed.
+    lineage: Vec<Step>,
+    evictions: Evictions,
+    /// Messages of epochs that this replica has not reached.
+    early: VecDeque<(ReplicaId, types::Message)>,
+    /// The working epoch began with a recovery, and has no checkpoint yet.
+    resumed: bool,
+    first_block_due: bool,
+    shown_mode: Mode,
+    /// Digest of the state at the working epoch's root, unless that is the first one's.
+    root_state: Digest,
+    pending: HashMap<u64, (EpochId, Pending)>,
     pending_by_peer: Vec<u32>,
     next_tag: u64,
     proofs: BTreeMap<Height, Arc<CommitProof>>,
@@ -193,7 +234,7 @@ pub struct Replica<P: Platform> {
     behind_told_ns: Vec<u64>,
     budgets: Budgets,
     /// To whom votes go that are being signed.
-    vote_targets: BTreeMap<types::View, types::SignerSet>,
+    vote_targets: BTreeMap<(EpochId, types::View), types::SignerSet>,
     counters: Counters,
     fatal: Option<String>,
 }
@@ -204,15 +245,27 @@ impl<P: Platform> Replica<P> {
     /// # Errors
     /// [`NodeError::Recovery`] if the records do not make a replica.
     pub fn new(
-        config: ReplicaConfig,
-        rules: Box<dyn Rules>,
+        mut config: ReplicaConfig,
+        rules: RulesFactory,
         signer: Arc<dyn Signer>,
         recovered: Vec<Record>,
         platform: P,
         now_ns: u64,
     ) -> Result<Self, NodeError> {
         let n = config.epoch.n;
-        let found = records::read(recovered, config.app)?;
+        let found = records::read(recovered, config.app, &config.epoch)?;
+        let mut lineage = Vec::new();
+        let mut root_state = Digest::ZERO;
+        if let Some(base) = found.base {
+            let mut of = config.epoch;
+            for resumption in base.lineage {
+                let next = Recovery::working_epoch(&of, &resumption);
+                lineage.push(Step { of, resumption });
+                of = next;
+            }
+            config.epoch = base.epoch;
+            root_state = base.state;
+        }
         let mut store = BatchStore::new(n, config.retention_bytes, 2 * config.window_bytes);
         for (digest, bytes) in found.batches {
             store.recover(digest, bytes);
@@ -222,6 +275,7 @@ impl<P: Platform> Replica<P> {
                 .iter()
                 .for_each(|batch| store.pin(&batch.digest, car.lane));
         }
+        let core_is_fresh = found.checkpoint.is_none();
         let exec = found.executor.unwrap_or_else(|| Executor::new(config.app));
         let core_config = Config {
             me: config.me,
@@ -229,12 +283,19 @@ impl<P: Platform> Replica<P> {
             timing: config.timing,
             lanes: config.lanes,
             checkpoint_interval: config.checkpoint_interval,
+            notices: config.recovery.map(|policy| consensus::Notices {
+                interval_ns: policy.notice_ns,
+                idle_ns: policy.notice_max_ns,
+            }),
         };
-        let (mut core, effects) = Core::new(core_config, rules, found.core, now_ns);
-        let mut snapshots = Snapshots::default();
+        let (mut core, effects) = Core::new(core_config, rules(), found.core, now_ns);
+        let mut snapshots = Snapshots::new(config.recovery.is_some());
         if let Some(cert) = found.checkpoint {
             core.restore_checkpoint(cert.clone());
             snapshots.restore(cert, &exec, found.order_bytes);
+        } else {
+            // The state at the epoch's root: what a split may have to go back to.
+            snapshots.take(&exec, &[]);
         }
         let mut replica = Replica {
             gateway: Gateway::new(config.batch_bytes, config.admission_tx_per_s, now_ns),
@@ -245,7 +306,18 @@ impl<P: Platform> Replica<P> {
             exec,
             store,
             snapshots,
+            rules,
             effects,
+            recovery: None,
+            recovery_effects: Vec::new(),
+            past: None,
+            resumed: !lineage.is_empty() && core_is_fresh,
+            lineage,
+            evictions: Evictions::new(&config.epoch),
+            early: VecDeque::new(),
+            first_block_due: false,
+            shown_mode: Mode::Nominal,
+            root_state,
             pending: HashMap::new(),
             pending_by_peer: vec![0; n],
             next_tag: 0,
@@ -261,13 +333,17 @@ impl<P: Platform> Replica<P> {
             config,
         };
         replica.settle(now_ns);
+        if found.recovery.is_some() && replica.config.recovery.is_some() {
+            replica.open_recovery(now_ns, found.recovery);
+            replica.settle(now_ns);
+        }
         Ok(replica)
     }
 
     /// Takes one event. Cheap enough to be called for a whole burst before [`Replica::turn`].
     pub fn handle(&mut self, now_ns: u64, event: NodeEvent) {
         match event {
-            NodeEvent::PeerUp(peer) => self.core.handle_peer_up(peer, &mut self.effects),
+            NodeEvent::PeerUp(peer) => self.on_peer_up(peer),
             NodeEvent::PeerDown(_) => {}
             NodeEvent::Peer { from, frame } => self.on_frame(now_ns, from, frame),
             NodeEvent::ClientUp(client) => self.greet(client),
@@ -286,6 +362,9 @@ impl<P: Platform> Replica<P> {
             self.core.tick(now_ns, &mut self.effects);
             self.settle(now_ns);
         }
+        self.advance_recovery(now_ns);
+        self.retry_ending(now_ns);
+        self.watch_mode(now_ns);
         self.cut_batch(now_ns);
         self.let_go();
         self.retry_snapshot(now_ns);
@@ -301,9 +380,11 @@ impl<P: Platform> Replica<P> {
             true => u64::MAX,
             false => self.core.car_slot_ns().unwrap_or(u64::MAX),
         };
+        let recovery = self.recovery.as_ref().map_or(u64::MAX, |r| r.deadline_ns());
         Some(
             self.core
                 .deadline_ns()
+                .min(recovery)
                 .min(self.snapshots.deadline_ns())
                 .min(slot),
         )
@@ -319,10 +400,6 @@ impl<P: Platform> Replica<P> {
 
     pub fn executor(&self) -> &Executor {
         &self.exec
-    }
-
-    pub fn mode(&self) -> Mode {
-        Mode::Nominal
     }
 
     /// The working epoch.
@@ -367,11 +444,36 @@ impl<P: Platform> Replica<P> {
         self.fatal.as_deref()
     }
 
+    /// A job of the working epoch.
     fn submit(&mut self, pending: Pending, job: Job) {
+        let epoch = self.config.epoch;
+        self.submit_of(&epoch, pending, job);
+    }
+
+    fn submit_of(&mut self, epoch: &Epoch, pending: Pending, job: Job) {
         let tag = self.next_tag;
         self.next_tag += 1;
-        self.pending.insert(tag, pending);
-        self.platform.submit(tag, &self.config.epoch, job);
+        self.pending.insert(tag, (epoch.id, pending));
+        self.platform.submit(tag, epoch, job);
+    }
+
+    fn on_peer_up(&mut self, peer: ReplicaId) {
+        self.core.handle_peer_up(peer, &mut self.effects);
+        self.with_recovery(|recovery, _, out| recovery.handle_peer_up(peer, out));
+    }
+
+    /// Gives the recovery its time, and what arrived for the split epoch's core meanwhile.
+    fn advance_recovery(&mut self, now_ns: u64) {
+        if self.recovery.is_none() {
+            return;
+        }
+        self.with_recovery(
+            |recovery, core, out| match now_ns >= recovery.deadline_ns() {
+                true => recovery.tick(now_ns, core, out),
+                false => recovery.advance(now_ns, core, out),
+            },
+        );
+        self.settle(now_ns);
     }
 
     fn release(&mut self, token: SyncToken) {

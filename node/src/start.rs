@@ -16,7 +16,7 @@ use crate::config::{self, ClientAuth, Durability, NodeConfig};
 use crate::control::Shapes;
 use crate::crypto_pool::{CostModel, CryptoPool, Work};
 use crate::real::{Real, RealPlatform};
-use crate::replica::{RecoveryConfig, Replica, ReplicaConfig, Signer};
+use crate::replica::{RecoveryConfig, Replica, ReplicaConfig, RulesFactory, Signer};
 use crate::{NodeError, REPLY_FRAME_LEN_MAX};
 
 /// A replica that is about to run, and what reports say about its set-up.
@@ -73,7 +73,7 @@ impl Parts {
     ) -> Result<Replica<W>, NodeError> {
         Replica::new(
             self.config,
-            consensus::rules_for(self.rule),
+            rules(self.rule),
             self.signer,
             self.recovered,
             wrap(self.platform),
@@ -140,17 +140,23 @@ pub fn start<W>(
 /// contradict the first and convict it, so a mark beside the key file allows only one.
 fn spend_keys(config: &NodeConfig) -> Result<(), NodeError> {
     let mark = config.keys.with_extension("spent");
-    if mark.exists() {
-        return Err(NodeError::Keys(format!(
+    let spent = match config.durability {
+        // Of two that start at the same time, one makes the mark.
+        Durability::Memory => match std::fs::File::create_new(&mark) {
+            Ok(_) => false,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => true,
+            Err(error) => return Err(NodeError::io("write", &mark)(error)),
+        },
+        Durability::Strict => mark.exists(),
+    };
+    match spent {
+        false => Ok(()),
+        true => Err(NodeError::Keys(format!(
             "{}: these keys served a replica of `memory` durability, which forgot what it signed; a second \
              life could contradict the first: make a new cluster with `reforge keygen`",
             mark.display()
-        )));
+        ))),
     }
-    if config.durability == Durability::Memory {
-        std::fs::write(&mark, b"").map_err(NodeError::io("write", &mark))?;
-    }
-    Ok(())
 }
 
 fn check_rule(config: &NodeConfig, committee: &Committee) -> Result<(), NodeError> {
@@ -255,6 +261,10 @@ fn journal(
         "journal recovered"
     );
     Ok((Box::new(journal), recovery.records))
+}
+
+pub fn rules(rule: types::CommitRule) -> RulesFactory {
+    Arc::new(move || consensus::rules_for(rule))
 }
 
 /// The engine twice: for what is signed on the loop's thread, and for the helpers.

@@ -1,7 +1,8 @@
 //! Do all correct replicas tell the same history? Judged from their ledgers, block by block.
 //!
-//! In this first cut every replica of a run is correct: crashes and pauses are benign faults, so
-//! that a replica which was killed has to agree as well, as far as it came.
+//! Crashes and pauses are benign faults: a replica which was killed has to agree as well, as far as
+//! it came. What a recovery undid is marked in the ledger, and judged no further: what counts is what
+//! stands in the end. A difference without a marker is a contradiction.
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,12 @@ pub struct Consistency {
     pub divergence: Option<Divergence>,
     /// Contradicted heights.
     pub divergent_heights: u64,
+    /// Markers of recoveries in all ledgers.
+    #[serde(default)]
+    pub rollbacks: u64,
+    /// Blocks that they undid, in all ledgers.
+    #[serde(default)]
+    pub blocks_undone: u64,
 }
 
 /// Two records for the same height which differ.
@@ -53,8 +60,30 @@ struct Told {
 pub fn compare(ledgers: &[(u32, Ledger)]) -> Consistency {
     let mut told: BTreeMap<u64, Told> = BTreeMap::new();
     let mut divergences: BTreeMap<u64, Divergence> = BTreeMap::new();
+    let (mut rollbacks, mut blocks_undone) = (0, 0);
     for (replica, ledger) in ledgers {
+        let mut diverge = |height, one, field: &str| {
+            divergences.entry(height).or_insert_with(|| Divergence {
+                height,
+                one,
+                other: *replica,
+                field: field.to_owned(),
+            });
+        };
+        let mut chain: BTreeMap<u64, LedgerRecord> = BTreeMap::new();
         for record in &ledger.records {
+            if record.is_rollback() {
+                rollbacks += 1;
+                let undone = chain.split_off(&record.height.saturating_add(1));
+                blocks_undone += undone.len() as u64;
+                continue;
+            }
+            let own = chain.entry(record.height).or_insert(*record);
+            if let Some(field) = difference(own, record) {
+                diverge(record.height, *replica, field);
+            }
+        }
+        for record in chain.values() {
             let first = told.entry(record.height).or_insert_with(|| Told {
                 by: *replica,
                 record: *record,
@@ -64,14 +93,7 @@ pub fn compare(ledgers: &[(u32, Ledger)]) -> Consistency {
             first.shared |= first.last != *replica;
             first.last = *replica;
             if let Some(field) = difference(&first.record, record) {
-                divergences
-                    .entry(record.height)
-                    .or_insert_with(|| Divergence {
-                        height: record.height,
-                        one: first.by,
-                        other: *replica,
-                        field: field.to_owned(),
-                    });
+                diverge(record.height, first.by, field);
             }
         }
     }
@@ -88,6 +110,8 @@ pub fn compare(ledgers: &[(u32, Ledger)]) -> Consistency {
             .then(|| told.values().map(|told| u64::from(told.record.txs)).sum()),
         divergent_heights: divergences.len() as u64,
         divergence: divergences.into_values().next(),
+        rollbacks,
+        blocks_undone,
     }
 }
 

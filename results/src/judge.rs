@@ -1,14 +1,17 @@
 //! From a folder to a judgement.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use measure::files::{read_json, write_json};
-use measure::{CampaignRecord, MeasureError, RunFolder, SCHEMA_VERSION, folder};
+use measure::{CampaignRecord, LedgerRecord, MeasureError, RunFolder, SCHEMA_VERSION, folder};
 
 use crate::consistency::{Consistency, compare};
+use crate::drill;
 use crate::judgement::{FaultEffect, Judgement, Reason, ReplicaSummary, RunJudgement};
 use crate::record::{self, Record};
 use crate::rules;
+use crate::tx_check;
 use crate::verdict::Verdict;
 
 /// Figures after a fault are taken from this long after the last one.
@@ -151,6 +154,8 @@ fn judge_run(root: &Path) -> RunJudgement {
         failovers: 0,
         consistency: Consistency::default(),
         fault_effect: None,
+        drills: Vec::new(),
+        transactions: None,
         replicas: Vec::new(),
     };
     if let Some(record) = record {
@@ -180,6 +185,12 @@ fn fill(run: &mut RunJudgement, record: &Record) {
     run.failovers = record.sum(|load| load.failovers);
     run.consistency = compare(&record.ledgers);
     run.fault_effect = fault_effect(record);
+    run.drills = drill::reports(record);
+    if !record.receipts.is_empty() {
+        let (txs, sent) = (run.consistency.txs, record.sum(|load| load.total.sent));
+        let chain = final_chain(record);
+        run.transactions = Some(tx_check::check(&record.receipts, &chain, txs, sent));
+    }
     run.notes = notes(record);
     if let Some(git) = record.fingerprint.as_ref().and_then(|f| f.git.as_ref()) {
         let dirty = if git.dirty { "-dirty" } else { "" };
@@ -199,6 +210,17 @@ fn fill(run: &mut RunJudgement, record: &Record) {
             report: report.clone(),
         })
         .collect();
+}
+
+/// What stands in the end, told by all correct replicas together.
+fn final_chain(record: &Record) -> BTreeMap<u64, LedgerRecord> {
+    let mut chain = BTreeMap::new();
+    for (_, ledger) in &record.ledgers {
+        for (height, block) in ledger.chain() {
+            chain.entry(height).or_insert(block);
+        }
+    }
+    chain
 }
 
 fn notes(record: &Record) -> Vec<String> {
@@ -268,7 +290,7 @@ fn fault_effect(record: &Record) -> Option<FaultEffect> {
 }
 
 /// Finished per second in the rows that lie wholly between two moments; all generators.
-fn mean_tps(record: &Record, from_ns: u64, until_ns: u64) -> Option<f64> {
+pub(crate) fn mean_tps(record: &Record, from_ns: u64, until_ns: u64) -> Option<f64> {
     let mut finished = 0;
     let mut seconds = 0.0;
     for row in &record.series {

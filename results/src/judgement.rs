@@ -4,6 +4,8 @@ use measure::{Outcomes, Percentiles};
 use serde::{Deserialize, Serialize};
 
 use crate::consistency::Consistency;
+use crate::drill::DrillReport;
+use crate::tx_check::TxCheck;
 use crate::verdict::Verdict;
 
 /// A judged folder: one run, or all runs of a campaign.
@@ -75,6 +77,12 @@ pub struct RunJudgement {
     pub consistency: Consistency,
     /// Throughput before and after the faults; absent without faults.
     pub fault_effect: Option<FaultEffect>,
+    /// What every attack of a drill came to.
+    #[serde(default)]
+    pub drills: Vec<DrillReport>,
+    /// What was lost and what counts twice; absent where generators kept no receipts.
+    #[serde(default)]
+    pub transactions: Option<TxCheck>,
     /// What the replicas report of themselves.
     pub replicas: Vec<ReplicaSummary>,
 }

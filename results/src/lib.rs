@@ -4,15 +4,19 @@
 //! same bytes. Missing data is never a pass.
 
 mod consistency;
+mod drill;
 mod judge;
 mod judgement;
 mod record;
 mod rules;
 mod table;
+mod tx_check;
 mod verdict;
 
 pub use consistency::{Consistency, Divergence};
+pub use drill::{ClientView, DrillReport, Terms};
 pub use judge::{judge, write_summary};
 pub use judgement::{FaultEffect, Judgement, Reason, ReplicaSummary, RunJudgement};
 pub use table::table;
+pub use tx_check::TxCheck;
 pub use verdict::Verdict;

@@ -5,9 +5,10 @@ use std::path::Path;
 use measure::event::read_events;
 use measure::files::{read_json, read_json_lines};
 use measure::hdr::merge_phase;
+use measure::incident::read_incidents;
 use measure::{
-    Event, Fingerprint, Ledger, LoadResult, MeasureError, Outcomes, Percentiles, Phase,
-    ReplicaReport, RunFolder, RunRecord, SealState, SeriesRow, folder,
+    Event, Fingerprint, IncidentLine, Ledger, LoadResult, MeasureError, Outcomes, Percentiles,
+    Phase, Receipts, ReplicaReport, RunFolder, RunRecord, SealState, SeriesRow, folder,
 };
 
 use crate::judgement::Reason;
@@ -22,6 +23,10 @@ pub(crate) struct Record {
     pub series: Vec<SeriesRow>,
     pub ledgers: Vec<(u32, Ledger)>,
     pub reports: Vec<Option<ReplicaReport>>,
+    /// Timelines of the replicas whose word counts, where they wrote one.
+    pub incidents: Vec<(u32, Vec<IncidentLine>)>,
+    /// What every generator was told, where it kept that.
+    pub receipts: Vec<Receipts>,
     pub corrected: Percentiles,
     pub service: Percentiles,
     pub lag: Percentiles,
@@ -70,6 +75,13 @@ pub(crate) fn read(root: &Path, reasons: &mut Vec<Reason>) -> Option<Record> {
         series.extend(keep(rows, Verdict::Inconclusive, reasons).unwrap_or_default());
     }
     series.sort_by_key(|row| row.monotonic_ns);
+    let mut receipts = Vec::new();
+    for index in 0..run.generators {
+        let path = run_folder.load(index).join(folder::RECEIPTS);
+        if path.exists() {
+            receipts.extend(keep(Receipts::read(&path), Verdict::Inconclusive, reasons));
+        }
+    }
 
     let mut merged = |file: &str| {
         let paths: Vec<_> = (0..run.generators)
@@ -90,8 +102,20 @@ pub(crate) fn read(root: &Path, reasons: &mut Vec<Reason>) -> Option<Record> {
 
     let mut ledgers = Vec::new();
     let mut reports = Vec::new();
+    let mut incidents = Vec::new();
+    let correct = run.correct();
     for index in 0..run.replicas {
+        // What an attacker writes of itself proves nothing.
+        if !correct.contains(&index) {
+            reports.push(None);
+            continue;
+        }
         let part = run_folder.replica(index);
+        let timeline = part.join(folder::INCIDENTS);
+        if timeline.exists() {
+            let lines = keep(read_incidents(&timeline), Verdict::Inconclusive, reasons);
+            incidents.extend(lines.map(|lines| (index, lines)));
+        }
         let ledger = keep(
             Ledger::read(&part.join(folder::LEDGER)),
             Verdict::Inconclusive,
@@ -115,6 +139,8 @@ pub(crate) fn read(root: &Path, reasons: &mut Vec<Reason>) -> Option<Record> {
         series,
         ledgers,
         reports,
+        incidents,
+        receipts,
         corrected,
         service,
         lag,
@@ -149,6 +175,11 @@ fn keep<T>(
         Err(error) => {
             let text = match &error {
                 MeasureError::Io {
+                    action,
+                    path,
+                    source,
+                }
+                | MeasureError::DiskFull {
                     action,
                     path,
                     source,

@@ -1,5 +1,7 @@
 //! The rules a run is judged by. Each looks at one thing and gives its reasons.
 
+mod drill;
+
 use std::collections::BTreeSet;
 
 use measure::{Event, EventKind, FaultAction, LoadResult, PlannedFault, ReplicaReport};
@@ -36,6 +38,7 @@ pub(crate) fn apply(record: &Record, run: &RunJudgement, reasons: &mut Reasons) 
     configuration(record, reasons);
     replicas(record, reasons);
     faults(record, reasons);
+    drill::apply(record, run, reasons);
     progress(record, run, reasons);
     thresholds(record, run, reasons);
 }
@@ -118,6 +121,11 @@ fn receipts(record: &Record, consistency: &Consistency, reasons: &mut Reasons) {
 /// The harness says of itself that it failed or was interrupted.
 fn harness(record: &Record, reasons: &mut Reasons) {
     let mut ready = false;
+    let correct = record.run.correct();
+    let is_attacker = |name: &str| {
+        let index = name.strip_prefix("replica-").and_then(|i| i.parse().ok());
+        index.is_some_and(|index: u32| !correct.contains(&index))
+    };
     for event in &record.events {
         match &event.kind {
             EventKind::Ready => ready = true,
@@ -133,7 +141,7 @@ fn harness(record: &Record, reasons: &mut Reasons) {
                 signal,
                 expected: false,
                 ..
-            } => say(
+            } if !is_attacker(name) => say(
                 reasons,
                 Verdict::Inconclusive,
                 format!("{name} ended unasked (code {code:?}, signal {signal:?}); see its log"),
@@ -248,7 +256,9 @@ fn configuration(record: &Record, reasons: &mut Reasons) {
 /// Every replica that was alive at the end left a report of a clean stop.
 fn replicas(record: &Record, reasons: &mut Reasons) {
     let down = down_at_the_end(&record.run.faults);
-    for (index, report) in record.reports.iter().enumerate() {
+    let correct = record.run.correct();
+    let reports = record.reports.iter().enumerate();
+    for (index, report) in reports.filter(|(index, _)| correct.contains(&(*index as u32))) {
         let text = match report {
             None if down.contains(&(index as u32)) => continue,
             None => format!("replica {index} left no report"),

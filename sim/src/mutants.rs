@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use consensus::{Lock, Rules, Safety};
-use node::replica::Signer;
+use consensus::{Lock, Rules, Safety, rules_for};
+use node::replica::{RulesFactory, Signer};
 use storage::Record;
 use types::{
     Ack, BlockId, Car, CarId, CheckpointShare, CommitRule, Digest, Epoch, Header, Height, Proposal,
@@ -200,4 +200,24 @@ impl Signer for LowSigner {
     ) -> CheckpointShare {
         self.0.checkpoint(epoch, height, block, state)
     }
+    fn report(
+        &self,
+        epoch: &Epoch,
+        height: Height,
+        tip: BlockId,
+        proof: Option<types::CommitProof>,
+    ) -> types::ForkReport {
+        self.0.report(epoch, height, tip, proof)
+    }
+}
+
+/// The rule set of a correct replica, or of one with one predicate broken.
+pub(crate) fn rules(rule: CommitRule, mutant: Option<Mutant>) -> RulesFactory {
+    Arc::new(move || match mutant {
+        Some(mutant) => Box::new(BrokenRules {
+            rules: rules_for(rule),
+            mutant,
+        }),
+        None => rules_for(rule),
+    })
 }

@@ -5,11 +5,11 @@ pub mod ledger;
 pub mod receipts;
 pub mod signed;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crypto::{Done, Job};
 use measure::LedgerRecord;
-use types::{BatchDigest, BlockId, CommitRule, Epoch, Message, ReplicaId, batch};
+use types::{BatchDigest, BlockId, CommitRule, Epoch, EpochId, Message, ReplicaId, batch};
 
 use crate::event::Seat;
 use finality::Finality;
@@ -36,7 +36,9 @@ pub(crate) fn violation(check: &'static str, what: String) -> Verdict {
 pub struct Oracle {
     honest: Vec<bool>,
     pub finality: Finality,
-    pub signed: Signed,
+    /// What was signed in each epoch: offences never cross from one to another.
+    signed: BTreeMap<EpochId, Signed>,
+    rule: CommitRule,
     pub ledger: Ledger,
     pub receipts: Receipts,
     /// Bytes that each replica ever had.
@@ -50,9 +52,10 @@ pub struct Oracle {
 impl Oracle {
     pub fn new(epoch: Epoch, rule: CommitRule, honest: Vec<bool>) -> Oracle {
         let n = honest.len();
-        Oracle {
+        let mut oracle = Oracle {
             finality: Finality::new(epoch.root(), rule.chain_len()),
-            signed: Signed::new(epoch, rule, honest.clone()),
+            signed: BTreeMap::new(),
+            rule,
             ledger: Ledger::new(n),
             receipts: Receipts::default(),
             held: vec![HashSet::new(); n],
@@ -60,6 +63,18 @@ impl Oracle {
             first: None,
             split: false,
             honest,
+        };
+        oracle.knows(&epoch);
+        oracle
+    }
+
+    /// An epoch that somebody works in, with its recovery.
+    pub fn knows(&mut self, epoch: &Epoch) {
+        for epoch in [*epoch, epoch.recovery()] {
+            let (rule, honest) = (self.rule, &self.honest);
+            self.signed
+                .entry(epoch.id)
+                .or_insert_with(|| Signed::new(epoch, rule, honest.clone()));
         }
     }
 
@@ -91,8 +106,11 @@ impl Oracle {
         if let Message::Proposal(p) = message {
             self.header(&p.header);
         }
-        let verdict = self.signed.said(ReplicaId(from as u16), message);
-        self.note(verdict);
+        let signed = message.epoch().and_then(|id| self.signed.get_mut(&id));
+        if let Some(signed) = signed {
+            let verdict = signed.said(ReplicaId(from as u16), message);
+            self.note(verdict);
+        }
         if let Message::Ack(ack) = message {
             let held = &self.held[from];
             let lacks = self
@@ -110,11 +128,12 @@ impl Oracle {
     }
 
     /// `at` asks its crypto threads for something.
-    pub fn asked(&mut self, at: Seat, job: &Job) {
+    pub fn asked(&mut self, at: Seat, epoch: &Epoch, job: &Job) {
+        self.knows(epoch);
         if let Job::SignVote { view, .. } = job
-            && self.honest[at]
+            && let Some(signed) = self.signed.get(&epoch.id).filter(|_| self.honest[at])
         {
-            let verdict = self.signed.decided(ReplicaId(at as u16), *view);
+            let verdict = signed.decided(ReplicaId(at as u16), *view);
             self.note(verdict);
         }
     }
@@ -131,27 +150,38 @@ impl Oracle {
         match done {
             Done::Proposal(Ok(p)) if self.honest[at] => self.header(&p.header),
             Done::Chain(Ok(chain)) if self.honest[at] => {
-                // Without a certificate the last header is whatever its sender likes.
-                let sure = chain.headers.len()
-                    - usize::from(chain.tip.is_none() && !chain.headers.is_empty());
-                chain.headers[..sure]
-                    .iter()
-                    .for_each(|header| self.header(header));
+                // Without a certificate, here or from before, the last header is whatever its sender likes.
+                let sure = |last: &types::Header| {
+                    chain.tip.is_some() || self.finality.is_certified(last.id())
+                };
+                let headers = match chain.headers.split_last() {
+                    Some((last, before)) if !sure(last) => before,
+                    _ => &chain.headers,
+                };
+                headers.iter().for_each(|header| self.header(header));
             }
             Done::Votes { qc: Some(qc), .. } => {
-                self.signed.certified(qc);
+                if let Some(signed) = self.signed.get_mut(&qc.epoch) {
+                    signed.certified(qc);
+                }
                 if !self.split {
                     let verdict = self.finality.certified(qc.block);
                     self.note(verdict);
                 }
             }
-            Done::VoteSigned(vote) => self.signed.signed_vote(vote),
+            Done::VoteSigned(vote) => {
+                if let Some(signed) = self.signed.get_mut(&vote.epoch) {
+                    signed.signed_vote(vote);
+                }
+            }
             _ => {}
         }
     }
 
     fn header(&mut self, header: &types::Header) {
-        self.signed.header(header);
+        if let Some(signed) = self.signed.get_mut(&header.epoch) {
+            signed.header(header);
+        }
         if self.split {
             return;
         }

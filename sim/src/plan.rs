@@ -263,8 +263,9 @@ impl WorldPlan {
         let f = committee::faults(n);
         let evil = match mutant {
             M::VoteWithoutLock => Evil::honest()
+                .with(Act::SilentLeader, 20)
                 .with(Act::StaleProposal, 100)
-                .with(Act::LyingTimeout, 100),
+                .with(Act::TimeoutBelowLock, 100),
             M::VoteWithoutFreshness | M::ForgetVotes => {
                 Evil::honest().with(Act::EquivocatingProposal, 100)
             }
@@ -275,9 +276,10 @@ impl WorldPlan {
             _ => Evil::honest(),
         };
         // A lock protects only beyond the nominal regime: within it the certificates that crypto
-        // checks are enough. A correct replica must not convict itself there either.
+        // checks are enough. A correct replica must not convict itself there either. Only a quorum of
+        // claims below the lock brings it into play; a quorum of liars needs no luck for that.
         let evils = match mutant {
-            M::VoteWithoutLock => f + 1,
+            M::VoteWithoutLock => committee::quorum(n),
             M::LoseLaneTail | M::EarlySync => 0,
             _ => f,
         };
@@ -287,7 +289,6 @@ impl WorldPlan {
         plan.faults.clear();
         match mutant {
             M::ForgetVotes | M::LoseLaneTail | M::EarlySync => plan.churn(&mut rng),
-            M::VoteWithoutLock => plan.isolations(&mut rng),
             _ if rng.chance(600) => plan.partitions(&mut rng),
             _ => {}
         }
@@ -304,23 +305,6 @@ impl WorldPlan {
             self.faults.push((at, Fault::Crash(seat)));
             self.faults.push((at + down, Fault::Restart(seat)));
             at += down + rng.between(5, 40) * MS;
-        }
-    }
-
-    /// Replicas hear nobody for a while, one after the other.
-    fn isolations(&mut self, rng: &mut Rng) {
-        let able = self.lasting();
-        let mut at = 20 * MS;
-        while at < self.heal_ns {
-            let Some(victim) = rng.pick(&able) else {
-                return;
-            };
-            let until = at + rng.between(10, 80) * MS;
-            for from in (0..self.n).filter(|from| *from != victim) {
-                self.faults.push((at, Fault::Cut(from, victim)));
-                self.faults.push((until, Fault::Mend(from, victim)));
-            }
-            at = until + rng.between(1, 60) * MS;
         }
     }
 }

@@ -155,3 +155,6 @@ impl VoteScheme for Gullible {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

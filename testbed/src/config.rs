@@ -29,6 +29,11 @@ pub(crate) fn node(
     let mut transport = Table::new();
     put(&mut transport, "backend", point.backend.name());
     put(&mut transport, "encryption", point.encryption);
+    if point.delay_ms > 0.0 {
+        let mut shape = Table::new();
+        put(&mut shape, "delay_ms", point.delay_ms);
+        put(&mut transport, "shape", vec![Value::Table(shape)]);
+    }
     put(&mut root, "transport", transport);
 
     let mut app = Table::new();
@@ -43,6 +48,16 @@ pub(crate) fn node(
     let view_timeout_ms = integer(spec.timing.view_timeout_ms);
     put(&mut timing, "view_timeout_ms", view_timeout_ms);
     put(&mut root, "timing", timing);
+    if let Some(enabled) = point.recovery {
+        let mut recovery = Table::new();
+        put(&mut recovery, "enabled", enabled);
+        put(&mut root, "recovery", recovery);
+    }
+    if let Some(socket) = paths.control {
+        let mut control = Table::new();
+        put(&mut control, "socket", path(socket));
+        put(&mut root, "control", control);
+    }
     merge(&mut root, &spec.node);
     root.to_string()
 }
@@ -62,6 +77,9 @@ pub(crate) const NODE_KEYS: &[&str] = &[
     "app.kind",
     "clients.auth",
     "timing.view_timeout_ms",
+    "transport.shape",
+    "recovery.enabled",
+    "control.socket",
 ];
 
 /// Keys of a generator's configuration that come from axes, load and placement.
@@ -86,6 +104,7 @@ pub(crate) const LOAD_KEYS: &[&str] = &[
     "backend",
     "stop_on_stdin_eof",
     "generator",
+    "replicas",
 ];
 
 /// Where a replica finds and leaves its files.
@@ -94,6 +113,8 @@ pub(crate) struct NodePaths<'a> {
     pub keys: &'a Path,
     pub data: &'a Path,
     pub report: &'a Path,
+    /// Its control socket, where somebody will use it.
+    pub control: Option<&'a Path>,
 }
 
 /// `config.toml` of generator `index`; all generators share the rate and the start.
@@ -135,6 +156,13 @@ pub(crate) fn load(
     put(&mut root, "backend", point.backend.name());
     put(&mut root, "stop_on_stdin_eof", true);
     put(&mut root, "generator", i64::from(index));
+    if let Some(drill) = &point.drill {
+        // Clients talk to correct replicas, and keep what these say for the check afterwards.
+        let correct = drill.correct(point.replicas);
+        let correct: Vec<Value> = correct.into_iter().map(|r| i64::from(r).into()).collect();
+        put(&mut root, "replicas", correct);
+        put(&mut root, "receipts_log", true);
+    }
     merge(&mut root, &spec.generator);
     root.to_string()
 }

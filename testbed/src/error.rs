@@ -55,6 +55,14 @@ pub enum TestbedError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A replica did not do what its control socket was told.
+    #[error("control socket {}: {found}; is the replica alive?", socket.display())]
+    Control {
+        /// The socket.
+        socket: PathBuf,
+        /// What went wrong.
+        found: String,
+    },
     /// The system under test did not come up.
     #[error("{0}")]
     Setup(String),

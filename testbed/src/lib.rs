@@ -6,6 +6,7 @@
 
 mod campaign;
 mod config;
+mod control;
 mod error;
 mod interrupt;
 mod local;

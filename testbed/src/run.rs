@@ -3,6 +3,7 @@
 //! Whatever fails, the folder ends up sealed and no process stays behind.
 
 mod cluster;
+mod drill;
 mod schedule;
 
 use std::fs;
@@ -22,6 +23,7 @@ use crate::provider::{Addresses, ProcessPlan, Provider, Signal};
 use crate::ready::is_ready;
 use crate::spec::{Point, Spec};
 use cluster::{Cluster, Member};
+use drill::Drill;
 use schedule::{Action, Schedule};
 
 /// Keys are made within this time.
@@ -48,6 +50,7 @@ pub(crate) struct Run<'a> {
     folder: RunFolder,
     events: EventLog,
     cluster: Cluster,
+    drill: Option<Drill>,
 }
 
 impl<'a> Run<'a> {
@@ -66,6 +69,10 @@ impl<'a> Run<'a> {
         write_atomic(&folder.path(folder::SPEC), resolved.as_bytes())?;
         write_json(&folder.path(folder::FINGERPRINT), &Fingerprint::collect())?;
         let events = EventLog::open(&folder.path(folder::EVENTS))?;
+        let drill = point
+            .drill
+            .map(|plan| Drill::new(plan, point.replicas, &folder))
+            .transpose()?;
         Ok(Self {
             spec,
             point,
@@ -74,6 +81,7 @@ impl<'a> Run<'a> {
             folder,
             events,
             cluster: Cluster::default(),
+            drill,
         })
     }
 
@@ -100,6 +108,13 @@ impl<'a> Run<'a> {
         let addresses = self.provider.addresses(self.point.replicas)?;
         self.generate_keys(&addresses)?;
         self.tell("starting replicas");
+        let lead = LOAD_LEAD + LOAD_LEAD_PER_REPLICA * self.point.replicas;
+        // Attackers are told when to attack as they start: a drill's load begins at a set time.
+        let set_ns = self.drill.as_mut().map(|drill| {
+            let start_ns = monotonic_ns() + (lead + drill.ready_within()).as_nanos() as u64;
+            drill.set_start(start_ns + (self.spec.load.warmup_s * 1e9) as u64);
+            start_ns
+        });
         for (index, addresses) in addresses.iter().enumerate() {
             self.start_replica(index as u32, addresses)?;
         }
@@ -107,8 +122,14 @@ impl<'a> Run<'a> {
             return self.interrupted();
         }
         self.events.record(EventKind::Ready)?;
-        let lead = LOAD_LEAD + LOAD_LEAD_PER_REPLICA * self.point.replicas;
-        let start_ns = monotonic_ns() + lead.as_nanos() as u64;
+        let least_ns = monotonic_ns() + lead.as_nanos() as u64;
+        let start_ns = set_ns.unwrap_or(least_ns);
+        if start_ns < least_ns {
+            return Err(TestbedError::Setup(format!(
+                "the replicas were ready {} ms too late for the time of the attack",
+                (least_ns - start_ns) / 1_000_000
+            )));
+        }
         for index in 0..self.spec.load.generators {
             self.start_load(index, start_ns)?;
         }
@@ -157,19 +178,23 @@ impl<'a> Run<'a> {
             fs::create_dir_all(dir).map_err(io("create", dir))?;
         }
         let keys = format!("keys/replica-{index}.toml");
+        let control = self.drill.as_ref().map(|drill| drill.socket(index));
         let paths = NodePaths {
             committee: &self.folder.path(COMMITTEE),
             keys: &self.folder.path(SCRATCH).join(keys),
             data: &data,
             report: &part,
+            control: control.as_deref(),
         };
         let text = config::node(self.spec, self.point, addresses, &paths);
         let liar = self.point.adversaries.iter().find(|l| l.replica == index);
-        let command = match liar {
-            None => vec!["node"],
-            Some(liar) => vec!["adversary", "--act", &liar.act],
+        let drill = self.drill.as_ref();
+        let command = match (liar, drill.and_then(|drill| drill.command(index))) {
+            (_, Some(command)) => command,
+            (None, None) => vec!["node".into()],
+            (Some(liar), None) => vec!["adversary".into(), "--act".into(), liar.act.clone()],
         };
-        self.start_member(&command, &format!("replica-{index}"), &part, &text)
+        self.start_member(command, &format!("replica-{index}"), &part, &text)
     }
 
     fn start_load(&mut self, index: u32, start_ns: u64) -> Result<(), TestbedError> {
@@ -177,12 +202,12 @@ impl<'a> Run<'a> {
         fs::create_dir_all(&part).map_err(io("create", &part))?;
         let committee = self.folder.path(COMMITTEE);
         let text = config::load(self.spec, self.point, index, &committee, &part, start_ns);
-        self.start_member(&["load"], &format!("load-{index}"), &part, &text)
+        self.start_member(vec!["load".into()], &format!("load-{index}"), &part, &text)
     }
 
     fn start_member(
         &mut self,
-        command: &[&str],
+        command: Vec<String>,
         name: &str,
         part: &Path,
         config: &str,
@@ -190,7 +215,7 @@ impl<'a> Run<'a> {
         let path = part.join(folder::CONFIG);
         write_atomic(&path, config.as_bytes())?;
         let mut plan = self.plan(name, part.join(folder::STDERR));
-        plan.arguments = command.iter().map(|&part| part.to_owned()).collect();
+        plan.arguments = command;
         plan.arguments
             .extend(["--config".to_owned(), path.to_string_lossy().into_owned()]);
         let member = Member::start(plan, self.provider, &mut self.events)?;
@@ -249,8 +274,23 @@ impl<'a> Run<'a> {
                 self.act(action)?;
             }
             self.cluster.poll_replicas(&mut self.events)?;
+            let drills = match &mut self.drill {
+                Some(drill) => {
+                    let step = drill.tick(monotonic_ns(), &self.folder, &mut self.events)?;
+                    if let Some(step) = step {
+                        self.tell(step);
+                    }
+                    self.drill.as_ref().is_some_and(|drill| !drill.is_over())
+                }
+                None => false,
+            };
             match self.cluster.poll_loads(&mut self.events)? {
                 None => {}
+                // What is not resumed when the load ends may still be; the drill has its own end.
+                Some(true) if drills => {
+                    std::thread::sleep(POLL_INTERVAL);
+                    continue;
+                }
                 Some(true) => {
                     // What fell due while this process was not running belongs to the record.
                     while let Some(action) = schedule.due(monotonic_ns()) {
@@ -345,6 +385,9 @@ fn record(spec: &Spec, point: &Point, options: &Options, provider: &str) -> RunR
         seed: point.seed,
         faults: point.faults.clone(),
         adversaries: point.adversaries.clone(),
+        drill: point.drill,
+        recovery: point.recovery,
+        delay_ms: point.delay_ms,
         thresholds: point.thresholds,
         begun: WallAnchor::now(),
         command: options.command.clone(),

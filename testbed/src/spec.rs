@@ -11,7 +11,7 @@ mod points;
 
 use std::path::Path;
 
-use measure::{PlannedAdversary, PlannedFault, Thresholds};
+use measure::{PlannedAdversary, PlannedDrill, PlannedFault, Thresholds};
 use serde::{Deserialize, Serialize};
 
 pub use axes::{App, Auth, AxisLists, Backend, Durability, OneOrMany, Rule, Scheme};
@@ -58,6 +58,9 @@ pub struct Spec {
     /// Replicas of the base that lie.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub adversaries: Vec<PlannedAdversary>,
+    /// The attack of the base beyond what its committee tolerates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<PlannedDrill>,
     /// Groups of points; without any, the base is the only one.
     #[serde(default)]
     pub sweep: Vec<Sweep>,
@@ -87,6 +90,11 @@ pub struct Sweep {
     pub faults: Option<Vec<PlannedFault>>,
     /// Adversaries that replace the base's.
     pub adversaries: Option<Vec<PlannedAdversary>>,
+    /// A drill that replaces the base's.
+    pub drill: Option<PlannedDrill>,
+    /// No drill, although the base has one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_drill: bool,
 }
 
 /// The load, apart from rate and size, which are axes.
@@ -232,6 +240,9 @@ impl Spec {
             // Nothing is written where nobody lies: such specs keep the hash that they had before.
             if sweep.adversaries.is_none() && !self.adversaries.is_empty() {
                 sweep.adversaries = Some(self.adversaries.clone());
+            }
+            if !sweep.no_drill {
+                sweep.drill = sweep.drill.or(self.drill);
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Real replicas as child processes on loopback, for the tests of the binary.
 #![allow(dead_code)] // every test binary uses its own part of this
 
+pub mod disk;
+pub mod evidence;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -195,6 +198,17 @@ impl Drop for Node {
         // Both fail only if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+pub fn stop_all(nodes: Vec<Node>) {
+    for node in nodes {
+        let log = node.log.clone();
+        assert!(
+            node.stop().success(),
+            "{}",
+            std::fs::read_to_string(log).unwrap()
+        );
     }
 }
 

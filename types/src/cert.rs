@@ -17,6 +17,16 @@ pub struct Multisig {
     pub bytes: Bytes,
 }
 
+impl Multisig {
+    /// What one replica signed. None for an index that no committee has.
+    pub fn alone(signer: ReplicaId, bytes: Bytes) -> Option<Multisig> {
+        (signer.index() < REPLICAS_MAX).then(|| Multisig {
+            signers: [signer].into_iter().collect(),
+            bytes,
+        })
+    }
+}
+
 impl Wire for Multisig {
     fn put(&self, out: &mut Vec<u8>) {
         self.signers.put(out);

@@ -158,6 +158,7 @@ impl Committee {
             id,
             n: self.n(),
             members: SignerSet::all(active),
+            standbys: SignerSet::all(self.n()).difference(SignerSet::all(active)),
             kind: EpochKind::Ordinary,
             envelope: self.envelope,
             root_height: Height(0),
@@ -183,6 +184,8 @@ pub struct Epoch {
     pub n: usize,
     /// Seats which may sign (in a recovery epoch: all of the epoch that it recovers).
     pub members: SignerSet,
+    /// Seats that get everything and say nothing, ready to become members.
+    pub standbys: SignerSet,
     pub kind: EpochKind,
     /// `F` of this epoch; see [`Committee::envelope`].
     pub envelope: usize,
@@ -241,6 +244,16 @@ impl Epoch {
 
     pub fn replicas(&self) -> impl Iterator<Item = ReplicaId> {
         self.members.iter()
+    }
+
+    /// Who takes the seats of `excluded`: the first standbys, as many as there are.
+    pub fn substitutes(&self, excluded: SignerSet) -> SignerSet {
+        self.standbys.iter().take(excluded.len()).collect()
+    }
+
+    /// Everybody who gets what is said to all.
+    pub fn audience(&self) -> SignerSet {
+        self.members.union(self.standbys)
     }
 
     /// The one recovery epoch of this epoch.
@@ -303,6 +316,7 @@ impl Epoch {
         Epoch {
             id: EpochId(Digest::of(domain, &bytes)),
             members,
+            standbys: self.standbys.difference(standbys),
             kind: EpochKind::Ordinary,
             envelope: envelope(members.len()),
             root_height,
@@ -380,6 +394,7 @@ impl Wire for Epoch {
         self.id.put(out);
         (self.n as u64).put(out);
         self.members.put(out);
+        self.standbys.put(out);
         self.kind.put(out);
         (self.envelope as u64).put(out);
         self.root_height.put(out);
@@ -390,6 +405,7 @@ impl Wire for Epoch {
             id: Wire::take(reader)?,
             n: (u64::take(reader)? as usize).min(REPLICAS_MAX),
             members: Wire::take(reader)?,
+            standbys: Wire::take(reader)?,
             kind: Wire::take(reader)?,
             envelope: (u64::take(reader)? as usize).min(REPLICAS_MAX),
             root_height: Wire::take(reader)?,

@@ -1,6 +1,6 @@
 //! Proofs of fraud: statements of the same replicas that no correct replica makes together. Each is
 //! self-contained: anybody with the epoch's committee checks it offline (Sheng et al., *BFT Protocol
-//! Forensics*, CCS 2021). What each proves is decided beside the rule it convicts, in `consensus`.
+//! Forensics*, CCS 2021). Whom each convicts is decided in [`crate::offence`].
 //!
 //! Certificates stand here for "these replicas signed this": no threshold applies, one signer is
 //! enough, and whoever is in both convicts itself.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::cert::{CarCert, Qc, Tc};
+use crate::cert::{CarCert, Multisig, Qc, Tc};
 use crate::codec::{CodecError, Reader, Wire, put_bytes, put_list};
 use crate::ids::{BlockId, Digest, EpochId, Height, ReplicaId, View};
 use crate::limits::{REPLICAS_MAX, SIGNATURE_LEN_MAX};
@@ -176,6 +176,20 @@ pub struct Vote {
     pub voter: ReplicaId,
     /// Share of the vote scheme over `statement::vote`.
     pub share: Bytes,
+}
+
+impl Vote {
+    /// The same statement as votes of one replica, as evidence needs it: in every scheme a share is
+    /// the multi-signature of its signer alone. None for a voter that no committee has.
+    pub fn alone(&self) -> Option<Qc> {
+        Some(Qc {
+            epoch: self.epoch,
+            view: self.view,
+            block: self.block,
+            excluded: self.excluded,
+            votes: Multisig::alone(self.voter, self.share.clone())?,
+        })
+    }
 }
 
 impl Wire for Vote {

@@ -1,5 +1,8 @@
 //! Lanes: how data gets to everybody before it is ordered (Autobahn, SOSP 2024).
 
+use bytes::Bytes;
+
+use crate::cert::{CarCert, Multisig};
 use crate::codec::{CodecError, Reader, Wire, put_list};
 use crate::ids::{BatchDigest, CarId, Digest, EpochId, ReplicaId};
 use crate::limits::{BATCH_LEN_MAX, CAR_BATCHES_MAX};
@@ -97,6 +100,21 @@ pub struct Ack {
     /// Ed25519 over `statement::ack`.
     pub signature: [u8; 64],
 }
+
+impl Ack {
+    /// The same statement as a list of one. None for a replica that no committee has.
+    pub fn alone(&self) -> Option<CarCert> {
+        let signature = Bytes::copy_from_slice(&self.signature);
+        Some(CarCert {
+            epoch: self.epoch,
+            lane: self.lane,
+            index: self.index,
+            car: self.car,
+            acks: Multisig::alone(self.replica, signature)?,
+        })
+    }
+}
+
 wire_struct!(Ack {
     epoch,
     lane,

@@ -13,6 +13,7 @@ pub mod ids;
 pub mod lane;
 pub mod limits;
 pub mod message;
+pub mod offence;
 pub mod proof;
 pub mod recovery;
 pub mod signers;
@@ -31,6 +32,7 @@ pub use message::{
     CarRequest, ChainRequest, ChainResponse, CheckpointShare, Message, NewView, SnapshotChunk,
     SnapshotRequest,
 };
+pub use offence::NoFraud;
 pub use proof::{CommitProof, ProofError};
 pub use recovery::{
     Branch, BranchRequest, Conflict, EpochChange, ForkReport, Notice, ProofRequest, RecoveryValue,

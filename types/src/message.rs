@@ -240,6 +240,39 @@ impl Message {
         "resumption",
     ];
 
+    /// The epoch that a message is about; none where it is about bytes alone.
+    pub fn epoch(&self) -> Option<EpochId> {
+        Some(match self {
+            Message::Proposal(m) => m.header.epoch,
+            Message::Vote(m) => m.epoch,
+            Message::Timeout(m) => m.epoch,
+            Message::NewView(m) => m.high_qc.epoch,
+            Message::Car(m) => m.epoch,
+            Message::Ack(m) => m.epoch,
+            Message::CarCert(m) => m.epoch,
+            Message::ChainRequest(m) => m.epoch,
+            Message::ChainResponse(m) => m.epoch,
+            Message::CarRequest(m) => m.epoch,
+            Message::Cars(m) => m.first()?.epoch,
+            Message::CheckpointShare(m) => m.epoch,
+            Message::SnapshotRequest(m) => m.epoch,
+            Message::SnapshotChunk(m) => m.cert.epoch,
+            Message::Notice(m) => m.epoch,
+            Message::ProofRequest(m) => m.epoch,
+            Message::Proof(m) => m.chain.first()?.epoch,
+            Message::Conflict(m) => m.epoch,
+            Message::BranchRequest(m) => m.epoch,
+            Message::Branch(m) => m.epoch,
+            Message::Frauds(m) => m.first()?.epoch(),
+            Message::ForkReport(m) => m.epoch,
+            Message::ValueRequest(epoch, _) | Message::Value(epoch, _) => *epoch,
+            Message::Resumption(m) => m.of,
+            Message::Batch(_) | Message::BatchRequest(_) | Message::BatchResponse(_) => {
+                return None;
+            }
+        })
+    }
+
     pub fn name(&self) -> &'static str {
         Message::NAMES[usize::from(self.tag())]
     }

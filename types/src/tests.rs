@@ -5,6 +5,7 @@ mod canonical;
 mod fixtures;
 mod golden;
 mod limits;
+mod offence;
 mod proof;
 mod signers;
 mod strategies;

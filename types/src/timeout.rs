@@ -1,8 +1,9 @@
 //! Giving up on a view.
 
-use crate::cert::Qc;
+use crate::cert::{Qc, Tc, TimeoutClaim};
 use crate::header::Vote;
 use crate::ids::{EpochId, ReplicaId, View};
+use crate::signers::SignerSet;
 use crate::wire_struct;
 
 /// A replica's statement that it gives up on `view`. Its claim is `high_qc.view`; the certificate
@@ -25,3 +26,20 @@ wire_struct!(Timeout {
     last_vote,
     signature
 });
+
+impl Timeout {
+    /// The signed part as a list of one, as evidence needs it.
+    pub fn alone(&self) -> Tc {
+        let claim = TimeoutClaim {
+            replica: self.replica,
+            high_qc_view: self.high_qc.view,
+            signature: self.signature,
+        };
+        Tc {
+            epoch: self.epoch,
+            view: self.view,
+            excluded: SignerSet::EMPTY,
+            claims: vec![claim],
+        }
+    }
+}

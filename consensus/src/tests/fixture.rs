@@ -12,6 +12,7 @@ pub fn epoch(n: usize) -> Epoch {
         id: EpochId(Digest([2; 32])),
         n,
         members: SignerSet::all(n),
+        standbys: types::SignerSet::EMPTY,
         kind: types::EpochKind::Ordinary,
         envelope: types::committee::envelope(n),
         root_height: Height(0),

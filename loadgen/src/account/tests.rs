@@ -41,7 +41,9 @@ fn a_freeze_of_the_system_is_seen_by_corrected_latency_and_not_by_service_time()
         };
         account.finished(request, sent_ns + 2 * MS);
     }
-    account.tick(START + 11_000 * MS, 0, 4).unwrap();
+    account
+        .tick(START + 11_000 * MS, 0, 4, ModeName::Nominal)
+        .unwrap();
     let (corrected, service, lag) = account.recorder().percentiles(Phase::Measure);
     assert!(corrected.p99_ns > 1_000 * MS, "{}", corrected.p99_ns);
     assert!(corrected.p50_ns < 3 * MS);
@@ -88,7 +90,9 @@ fn what_never_finishes_stays_in_the_distribution_until_the_end_of_the_run() {
     account.failed(request, "bad-receipt");
     account.unfinished(request.intended_ns, START + 13_000 * MS);
     account.finished(request, request.sent_ns + MS);
-    account.tick(START + 13_000 * MS, 0, 4).unwrap();
+    account
+        .tick(START + 13_000 * MS, 0, 4, ModeName::Nominal)
+        .unwrap();
     let (corrected, service, _) = account.recorder().percentiles(Phase::Measure);
     assert_eq!((corrected.count, service.count), (5, 1));
     assert!(corrected.p50_ns > 9_990 * MS);

@@ -5,6 +5,7 @@ use crate::testkit::{Chain, FakeEngine, RULE, epoch};
 
 fn claim(chain: &Chain, height: u64, signature: &'static str) -> Claim {
     Claim {
+        epoch: chain.epoch.id,
         block: chain.id(height),
         height: Height(height),
         proof: chain.proof(height, signature),

@@ -31,6 +31,7 @@ fn values_out_of_range_are_named() {
         ("backend = \"kqueue\"", "backend"),
         ("cooldown_s = -1.0", "cooldown_s"),
         ("connections = 0", "connections"),
+        ("replicas = []", "replicas"),
         ("warmup_s = nan", "warmup_s"),
     ] {
         let error = LoadConfig::from_toml(&format!("{LEAST}{line}\n")).unwrap_err();

@@ -1,12 +1,15 @@
 //! What replicas say, and what becomes of requests by it.
 
 use bytes::Bytes;
+use measure::{ReceiptKind, ReceiptRecord};
+use types::batch::SessionId;
 use types::client::{Entry, Outcome, Refusal, Response, SessionEntries};
-use types::{Reader, Wire};
+use types::{BlockId, Digest, EpochId, Reader, Wire};
 
 use super::Generator;
 use crate::fleet::Pause;
 use crate::notes::NoteKind;
+use crate::places::Place;
 use crate::proofs::{ReceiptsFrame, Ruling};
 
 /// Tag of `Response::Receipts`; a test holds it to the codec.
@@ -25,12 +28,23 @@ impl Generator {
         match Response::decode(bytes) {
             Ok(Response::Refused {
                 reason,
+                mode,
                 retry_after_ms,
                 session,
                 seqs,
-                ..
-            }) => self.on_refused(at, reason, retry_after_ms, &session, &seqs, now_ns),
+            }) => {
+                self.on_mode(at, mode, now_ns);
+                self.on_refused(at, reason, retry_after_ms, &session, &seqs, now_ns);
+            }
             Ok(Response::Settled(entries)) => self.on_settled(&entries, now_ns),
+            Ok(Response::Mode { mode, .. }) => self.on_mode(at, mode, now_ns),
+            Ok(Response::EpochChange(change)) => self.on_epoch_change(at, change, now_ns),
+            Ok(Response::Moved {
+                epoch,
+                height,
+                sessions,
+            }) => self.on_moved(at, epoch, height, &sessions, now_ns),
+            Ok(Response::Judged { conflict, .. }) => self.on_judged(conflict),
             // Nothing was asked, and a hello comes first only.
             Ok(_) => self.account.count("unexpected-response", 1),
             Err(error) => self.malformed(at, &error.to_string(), now_ns),
@@ -45,6 +59,7 @@ impl Generator {
 
     fn on_receipts(&mut self, frame: ReceiptsFrame, now_ns: u64) {
         let at = frame.slot;
+        self.on_mode(at, frame.mode, now_ns);
         if let Some(ruling) = self.proofs.admit(frame) {
             self.on_ruling(ruling, now_ns);
         }
@@ -58,9 +73,11 @@ impl Generator {
     pub(super) fn on_ruling(&mut self, ruling: Ruling, now_ns: u64) {
         match ruling {
             Ruling::Good(frame) => {
+                let of = (frame.epoch, frame.block);
+                self.note_commit(frame.epoch, frame.arrival_ns);
                 let read = frame.entries(|session, entry| {
                     self.counters.receipts_checked += 1;
-                    self.on_entry(session, entry, frame.arrival_ns, false);
+                    self.on_entry(session, entry, of, frame.arrival_ns, false);
                 });
                 if let Err(error) = read {
                     self.malformed(frame.slot, &error.to_string(), now_ns);
@@ -83,11 +100,12 @@ impl Generator {
         }
     }
 
-    /// One settled transaction; `unproven` if no proof came with it.
-    fn on_entry(
+    /// One settled transaction in a block of an epoch; `unproven` if no proof came with it.
+    pub(super) fn on_entry(
         &mut self,
-        session: &types::batch::SessionId,
+        session: &SessionId,
         entry: Entry,
+        of: (EpochId, BlockId),
         arrival_ns: u64,
         unproven: bool,
     ) {
@@ -102,18 +120,53 @@ impl Generator {
             Outcome::BelowWindow => return self.account.failed(request, "below-window"),
         }
         // A place that other receipts proved needs no proof of its own.
-        if unproven && self.proofs.blocks.get(entry.height.0).is_none() {
+        if unproven && !self.proofs.blocks.has(entry.height.0) {
             self.account.count("settled-unproven", 1);
         }
         self.account.finished(request, arrival_ns);
-        if let (Some(log), Some(&index)) = (&mut self.receipts_log, self.by_id.get(session)) {
-            log.add(index, &entry);
+        self.counters.receipts_held += 1;
+        if let Some(&index) = self.by_id.get(session) {
+            let kind = match unproven {
+                true => ReceiptKind::Told,
+                false => ReceiptKind::Proven,
+            };
+            self.log(kind, index, &entry, of, arrival_ns);
         }
     }
 
+    /// Writes down what was said about a transaction, where that was asked for.
+    pub(super) fn log(
+        &mut self,
+        kind: ReceiptKind,
+        session: u32,
+        entry: &Entry,
+        (epoch, block): (EpochId, BlockId),
+        at_ns: u64,
+    ) {
+        let Some(log) = &mut self.receipts_log else {
+            return;
+        };
+        if kind != ReceiptKind::Moved {
+            self.places.add(session, entry.seq, Place::of(entry));
+        }
+        let outcome = entry.outcome.encode();
+        log.add(&ReceiptRecord {
+            kind,
+            session,
+            seq: entry.seq,
+            at_ns,
+            epoch: short(&epoch.0),
+            block: short(&block.0),
+            height: entry.height.0,
+            position: entry.position,
+            outcome: [outcome[0], outcome[1]],
+        });
+    }
+
     fn on_settled(&mut self, entries: &SessionEntries, now_ns: u64) {
+        let of = (self.proofs.blocks.newest(), BlockId::ZERO);
         for entry in &entries.entries {
-            self.on_entry(&entries.session, *entry, now_ns, true);
+            self.on_entry(&entries.session, *entry, of, now_ns, true);
         }
     }
 
@@ -122,7 +175,7 @@ impl Generator {
         at: usize,
         reason: Refusal,
         retry_after_ms: u32,
-        session: &types::batch::SessionId,
+        session: &SessionId,
         seqs: &[u64],
         now_ns: u64,
     ) {
@@ -138,14 +191,17 @@ impl Generator {
         }
     }
 
-    fn close(
-        &mut self,
-        session: &types::batch::SessionId,
-        seq: u64,
-    ) -> Option<crate::session::InFlight> {
+    fn close(&mut self, session: &SessionId, seq: u64) -> Option<crate::session::InFlight> {
         let index = *self.by_id.get(session)?;
         let request = self.sessions[index as usize].close(seq)?;
         self.in_flight -= 1;
         Some(request)
     }
+}
+
+/// The first bytes of an id.
+fn short(id: &Digest) -> [u8; 8] {
+    let mut out = [0; 8];
+    out.copy_from_slice(&id.0[..8]);
+    out
 }

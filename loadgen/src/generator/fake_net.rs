@@ -27,6 +27,8 @@ pub struct Replica {
     pub inbox: Vec<Tx>,
     /// Everything it was ever sent.
     pub seen: Vec<Tx>,
+    /// Conflicts handed in.
+    pub conflicts: Vec<types::Conflict>,
 }
 
 #[derive(Default)]
@@ -34,6 +36,8 @@ pub struct FakeNet {
     pub replicas: Vec<Replica>,
     pub events: VecDeque<Event>,
     pub full: bool,
+    /// What receipts say; absent: `NOMINAL`.
+    pub mode: Option<Mode>,
     /// This replica says that it is another one.
     pub lies: Option<usize>,
     next: u64,
@@ -82,7 +86,7 @@ impl FakeNet {
             epoch: chain.epoch.id,
             block: chain.id(height),
             height: Height(height),
-            mode: Mode::Nominal,
+            mode: self.mode.unwrap_or(Mode::Nominal),
             proof: chain.proof(height, signature),
             sessions: txs.into_iter().enumerate().map(entry).collect(),
         };
@@ -116,8 +120,13 @@ impl Transport for FakeNet {
             return Err(SendError::Down);
         };
         let bytes = Received::from_frame(&frame).bytes;
-        let Ok(Request::Submit(groups)) = Request::decode(bytes) else {
-            panic!("expected a submission");
+        let groups = match Request::decode(bytes) {
+            Ok(Request::Submit(groups)) => groups,
+            Ok(Request::Conflict { conflict, .. }) => {
+                replica.conflicts.push(*conflict);
+                return Ok(());
+            }
+            other => panic!("expected a submission or a conflict, found {other:?}"),
         };
         batch::validate(&groups).expect("well-formed groups");
         for group in batch::groups(&groups) {

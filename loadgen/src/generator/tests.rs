@@ -10,31 +10,32 @@ use super::fake_net::{FakeNet, Tx};
 use super::*;
 use crate::claims::Judge;
 use crate::notes::{Note, Notes};
+use crate::receipts_log::ReceiptsLog;
 use crate::schedule::Arrival;
 use crate::testkit::{Chain, FakeEngine, RULE, epoch};
 use crate::workload::WorkloadKind;
 
-const MS: u64 = 1_000_000;
+pub(super) const MS: u64 = 1_000_000;
 const START: u64 = 1_000_000 * MS;
-const N: usize = 4;
+pub(super) const N: usize = 4;
 
 /// A core, four fake replicas and a clock that only tests move.
-struct World {
+pub(super) struct World {
     dir: tempfile::TempDir,
-    net: FakeNet,
-    load: Generator,
+    pub net: FakeNet,
+    pub load: Generator,
     judge: Judge,
-    chain: Chain,
-    height: u64,
-    now_ns: u64,
+    pub chain: Chain,
+    pub height: u64,
+    pub now_ns: u64,
     /// All replicas stand still.
-    frozen: bool,
+    pub frozen: bool,
     signature: &'static str,
 }
 
 impl World {
     /// `rate` constant for `duration_ms`, then 2 s of waiting.
-    fn new(rate: f64, duration_ms: u64) -> World {
+    pub fn new(rate: f64, duration_ms: u64) -> World {
         let dir = tempfile::tempdir().unwrap();
         let (epoch, mut net) = (epoch(), FakeNet::new(N));
         let server = |at: usize| ServerConfig {
@@ -43,7 +44,7 @@ impl World {
         };
         let servers = (0..N).map(|at| (at, server(at))).collect();
         let notes = Notes::create(&dir.path().join("notes")).unwrap();
-        let mut fleet = Fleet::new(servers, epoch.cluster, epoch.id, notes);
+        let mut fleet = Fleet::new(servers, epoch.cluster, notes);
         fleet.tend(&mut net, START);
         for event in std::mem::take(&mut net.events) {
             fleet.on_event(&mut net, event, START);
@@ -66,12 +67,12 @@ impl World {
             fleet,
             sessions: (0..32u8).map(|i| [i; 16]).collect(),
             keys: Vec::new(),
-            cluster: epoch.cluster,
+            epoch,
             schedule: Schedule::new(Arrival::Constant, rate, duration_ms * MS, 1),
             workload: Workload::new(WorkloadKind::Put, 100, 64, 1),
             account: Account::new(plan, recorder),
             proofs: ProofBook::new(epoch.id, false),
-            receipts_log: None,
+            receipts_log: Some(ReceiptsLog::create(&dir.path().join("receipts"), &[]).unwrap()),
             coalesce_ns: 0,
             failover_ns: 1_000 * MS,
             verify_every_ns: 0,
@@ -90,7 +91,7 @@ impl World {
     }
 
     /// One step of 10 ms: a turn, a block with receipts for all that is waiting, verdicts.
-    fn step(&mut self) {
+    pub fn step(&mut self) {
         self.now_ns += 10 * MS;
         self.load.turn(&mut self.net, self.now_ns).unwrap();
         if !self.frozen {
@@ -105,9 +106,13 @@ impl World {
         self.deliver();
     }
 
-    fn deliver(&mut self) {
+    pub fn deliver(&mut self) {
         for event in std::mem::take(&mut self.net.events) {
             self.load.on_event(&mut self.net, event, self.now_ns);
+        }
+        while let Some(change) = self.load.take_change() {
+            let result = self.judge.learn_epoch(&FakeEngine::default(), &change);
+            self.load.on_change_judged(&change, result, self.now_ns);
         }
         while let Some(claims) = self.load.take_claims(self.now_ns, true) {
             let verdicts = self.judge.judge(&FakeEngine::default(), &claims);
@@ -116,12 +121,12 @@ impl World {
         }
     }
 
-    fn steps(&mut self, ms: u64) {
+    pub fn steps(&mut self, ms: u64) {
         (0..ms / 10).for_each(|_| self.step());
     }
 
     /// To the end; the fates of all measured requests.
-    fn finish(&mut self) -> Outcomes {
+    pub fn finish(&mut self) -> Outcomes {
         while !self.load.is_done() {
             self.step();
         }
@@ -131,13 +136,24 @@ impl World {
         measured
     }
 
-    fn notes(&self) -> HashMap<NoteKind, usize> {
+    pub fn notes(&self) -> HashMap<NoteKind, usize> {
         let notes: Vec<Note> =
             measure::files::read_json_lines(&self.dir.path().join("notes"), "notes").unwrap();
         notes.into_iter().fold(HashMap::new(), |mut counts, note| {
             *counts.entry(note.kind).or_default() += 1;
             counts
         })
+    }
+
+    pub fn receipts(&mut self) -> Vec<measure::ReceiptRecord> {
+        self.load.receipts_log.as_mut().unwrap().flush().unwrap();
+        let log = measure::Receipts::read(&self.dir.path().join("receipts"));
+        log.unwrap().records
+    }
+
+    pub fn series(&self) -> Vec<SeriesRow> {
+        let path = self.dir.path().join(measure::folder::SERIES);
+        measure::files::read_json_lines(&path, "series").unwrap()
     }
 
     fn entry(&self, seq: u64, outcome: Outcome) -> Entry {

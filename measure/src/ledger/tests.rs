@@ -92,3 +92,26 @@ proptest! {
         prop_assert_eq!(LedgerRecord::decode(&bytes), None);
     }
 }
+
+#[test]
+fn a_marker_undoes_what_is_above_it_and_nothing_else() {
+    let other = |height| LedgerRecord {
+        epoch: *b"epoch-01",
+        block: [0xee; 32],
+        ..record(height)
+    };
+    let ledger = Ledger {
+        records: vec![
+            record(1),
+            record(2),
+            record(3),
+            record(4),
+            LedgerRecord::rollback(2, *b"epoch-00"),
+            other(3),
+        ],
+        torn_bytes: 0,
+        damaged: false,
+    };
+    let chain: Vec<_> = ledger.chain().into_values().collect();
+    assert_eq!(chain, [record(1), record(2), other(3)]);
+}

@@ -40,7 +40,11 @@ fn recorder_writes_three_logs_and_a_series() {
         ..SecondCounts::default()
     };
     let row = recorder
-        .tick(start.monotonic_ns + 1_000_000_000, counts)
+        .tick(
+            start.monotonic_ns + 1_000_000_000,
+            counts,
+            ModeName::DegradedSafe,
+        )
         .unwrap();
     assert_eq!(row.counts, counts);
     assert!((row.t_s - 1.0).abs() < 1e-9);

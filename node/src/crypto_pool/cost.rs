@@ -2,7 +2,7 @@
 //! design was measured on; only their order of magnitude matters.
 
 use crypto::Job;
-use types::{Header, Qc, SchemeName, Tc};
+use types::{CommitProof, ForkReport, Fraud, Header, Qc, RecoveryValue, SchemeName, Tc};
 
 /// One Ed25519 verification alone, and as a part of a list, in microseconds.
 const ED25519_US: u64 = 47;
@@ -59,6 +59,16 @@ impl CostModel {
                 _ => ED25519_SIGN_US,
             }),
             Job::Chain(chain) => bulk(chain.headers.iter().map(|h| self.header(h)).sum()),
+            Job::Frauds(frauds) => urgent(self.frauds(frauds)),
+            Job::CommitProof(proof) => urgent(self.proof(proof)),
+            Job::Conflict(conflict) => {
+                urgent(self.proof(&conflict.first) + self.proof(&conflict.second))
+            }
+            Job::Report(report) => urgent(self.report(report)),
+            Job::Value(value) => urgent(self.value(value)),
+            Job::Resumption(resumption) => {
+                urgent(self.value(&resumption.value) + self.proof(&resumption.proof))
+            }
             Job::Groups { .. } => bulk(u64::MAX),
         }
     }
@@ -66,6 +76,40 @@ impl CostModel {
     fn header(self, header: &Header) -> u64 {
         let acks = header.cut.iter().map(|cert| cert.acks.signers.len()).sum();
         self.qc(&header.justify) + header.tc.as_ref().map_or(0, tc) + listed(acks)
+    }
+
+    fn frauds(self, frauds: &[Fraud]) -> u64 {
+        frauds.iter().map(|fraud| self.fraud(fraud)).sum()
+    }
+
+    fn fraud(self, fraud: &Fraud) -> u64 {
+        match fraud {
+            Fraud::Equivocation { .. } | Fraud::LaneEquivocation { .. } => listed(2),
+            Fraud::DoubleVote { first, second } => self.qc(first) + self.qc(second),
+            Fraud::LockBreak {
+                locking, breaking, ..
+            } => self.qc(locking) + self.qc(breaking),
+            Fraud::StaleTimeout {
+                votes, timeouts, ..
+            } => self.qc(votes) + tc(timeouts),
+            Fraud::UnjustifiedVote { votes, header } => self.qc(votes) + self.header(header),
+            Fraud::DoubleAck { first, second } => {
+                listed(first.acks.signers.len() + second.acks.signers.len())
+            }
+        }
+    }
+
+    fn proof(self, proof: &CommitProof) -> u64 {
+        proof.certs.iter().map(|qc| self.qc(qc)).sum()
+    }
+
+    fn report(self, report: &ForkReport) -> u64 {
+        ED25519_US + report.proof.as_ref().map_or(0, |proof| self.proof(proof))
+    }
+
+    fn value(self, value: &RecoveryValue) -> u64 {
+        let reports = value.reports.iter().map(|report| self.report(report));
+        self.frauds(&value.frauds) + reports.sum::<u64>()
     }
 
     fn qc(self, qc: &Qc) -> u64 {
@@ -95,8 +139,26 @@ pub(super) fn checks(job: &Job) -> u64 {
         Job::Chain(chain) => chain.headers.len() as u64,
         Job::Proposal(proposal) => 2 + proposal.header.cut.len() as u64,
         Job::Timeout(_) => 2,
+        Job::Frauds(frauds) => 2 * frauds.len() as u64,
+        Job::CommitProof(proof) => proof.certs.len() as u64,
+        Job::Conflict(conflict) => {
+            (conflict.first.certs.len() + conflict.second.certs.len()) as u64
+        }
+        Job::Report(report) => of_report(report),
+        Job::Value(value) => of_value(value),
+        Job::Resumption(resumption) => {
+            of_value(&resumption.value) + resumption.proof.certs.len() as u64
+        }
         _ => 1,
     }
+}
+
+fn of_report(report: &ForkReport) -> u64 {
+    1 + report.proof.as_ref().map_or(0, |p| p.certs.len() as u64)
+}
+
+fn of_value(value: &RecoveryValue) -> u64 {
+    2 * value.frauds.len() as u64 + value.reports.iter().map(of_report).sum::<u64>()
 }
 
 fn tc(tc: &Tc) -> u64 {

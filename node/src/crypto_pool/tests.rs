@@ -68,6 +68,7 @@ fn epoch() -> types::Epoch {
         id: types::EpochId::ZERO,
         n: 4,
         members: types::SignerSet::all(4),
+        standbys: types::SignerSet::EMPTY,
         kind: types::EpochKind::Ordinary,
         envelope: 2,
         root_height: types::Height(0),

@@ -1,21 +1,34 @@
 //! Effects out: persist, sign, send, execute, in the order in which the core said so.
 
-use consensus::{Durable, Effect};
+use std::sync::Arc;
+
+use consensus::{Core, Durable, Effect};
 use crypto::Job;
 use storage::Record;
-use types::{Height, Message, SignerSet, Vote};
+use types::{CommitProof, Epoch, Header, Height, Message, SignerSet, Vote};
 
 use super::outbox::Out;
 use super::{PROOFS_MAX, Pending, Replica, records};
+use crate::incident::What;
 use crate::platform::Platform;
+
+/// Which of a replica's two cores something is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    Working,
+    Recovery,
+}
 
 impl<P: Platform> Replica<P> {
     /// Works off effects until there are none: some lead to others.
     pub(super) fn settle(&mut self, now: u64) {
         loop {
-            while !self.effects.is_empty() {
+            while !(self.effects.is_empty() && self.recovery_effects.is_empty()) {
                 for effect in std::mem::take(&mut self.effects) {
-                    self.apply(now, effect);
+                    self.apply(now, Which::Working, effect);
+                }
+                for effect in std::mem::take(&mut self.recovery_effects) {
+                    self.apply(now, Which::Recovery, effect);
                 }
             }
             match self.loopback.pop_front() {
@@ -25,8 +38,29 @@ impl<P: Platform> Replica<P> {
         }
     }
 
-    fn apply(&mut self, now: u64, effect: Effect) {
-        let epoch = self.config.epoch;
+    /// The epoch whose core said something; none if it is over.
+    fn epoch_of(&self, which: Which) -> Option<Epoch> {
+        match which {
+            Which::Working => Some(self.config.epoch),
+            Which::Recovery => self.recovery.as_ref().map(|r| *r.epoch()),
+        }
+    }
+
+    /// The core that said something, and where its next words go.
+    fn core_of(&mut self, which: Which) -> Option<(&mut Core, &mut Vec<Effect>)> {
+        match which {
+            Which::Working => Some((&mut self.core, &mut self.effects)),
+            Which::Recovery => {
+                let recovery = self.recovery.as_mut()?;
+                Some((&mut recovery.core, &mut self.recovery_effects))
+            }
+        }
+    }
+
+    fn apply(&mut self, now: u64, which: Which, effect: Effect) {
+        let Some(epoch) = self.epoch_of(which) else {
+            return;
+        };
         match effect {
             Effect::Persist(durable) => self.persist(&durable),
             Effect::Send {
@@ -49,8 +83,8 @@ impl<P: Platform> Replica<P> {
                 excluded,
                 to,
             } => {
-                self.vote_targets.insert(view, to);
-                while self.vote_targets.len() > 8 {
+                self.vote_targets.insert((epoch.id, view), to);
+                while self.vote_targets.len() > 16 {
                     self.vote_targets.pop_first();
                 }
                 let job = Job::SignVote {
@@ -58,15 +92,9 @@ impl<P: Platform> Replica<P> {
                     block,
                     excluded,
                 };
-                self.submit(Pending::Core(Vec::new()), job);
+                self.submit_of(&epoch, Pending::Core(Vec::new()), job);
             }
-            Effect::SignProposal(header) => {
-                let proposal = self.signer.proposal(&epoch, *header);
-                let others = self.core.config().others();
-                let message = Message::Proposal(proposal.clone());
-                self.outbox.push_durable(Out::Peers(others, message));
-                self.core.own_proposal(now, &proposal, &mut self.effects);
-            }
+            Effect::SignProposal(header) => self.sign_proposal(now, which, &epoch, *header),
             Effect::SignTimeout {
                 view,
                 high_qc,
@@ -74,11 +102,13 @@ impl<P: Platform> Replica<P> {
             } => {
                 let timeout = self.signer.timeout(&epoch, view, *high_qc, last_vote);
                 self.outbox
-                    .push_durable(Out::Peers(epoch.members, Message::Timeout(timeout)));
+                    .push_durable(Out::Peers(epoch.audience(), Message::Timeout(timeout)));
             }
             Effect::SignCar(car) => {
                 let car = self.signer.car(&epoch, *car);
-                self.core.own_car(now, car, &mut self.effects);
+                if let Some((core, out)) = self.core_of(which) {
+                    core.own_car(now, car, out);
+                }
             }
             Effect::SignAck { lane, index, car } => {
                 let ack = self.signer.ack(&epoch, lane, index, car);
@@ -92,23 +122,31 @@ impl<P: Platform> Replica<P> {
             } => {
                 let share = self.signer.checkpoint(&epoch, height, block, state);
                 let message = Message::CheckpointShare(share);
-                self.outbox.push_durable(Out::Peers(epoch.members, message));
+                self.outbox
+                    .push_durable(Out::Peers(epoch.audience(), message));
             }
-            Effect::Check(check) => self.submit_check(check),
-            Effect::Committed { height, proof, .. } => {
-                if let Some(proof) = proof {
-                    self.proofs.insert(height, proof);
-                }
-                while self.proofs.len() > PROOFS_MAX {
-                    self.proofs.pop_first();
-                }
+            Effect::SignReport { height, tip, proof } => {
+                let report = self
+                    .signer
+                    .report(&epoch, height, tip, proof.map(|proof| *proof));
+                self.with_recovery(|recovery, _, out| recovery.own_report(report, out));
             }
-            Effect::Deliver(block) => {
+            Effect::Check(check) => self.submit_check(&epoch, check),
+            Effect::Committed { height, proof, .. } => self.committed(now, which, height, proof),
+            Effect::Deliver(block) if which == Which::Working => {
                 let (height, id) = (block.header.height, block.id);
+                let last = (block.header.payload != types::Digest::ZERO).then(|| block.clone());
                 self.execute(block);
-                self.after_execution(height, id);
+                self.after_execution(now, height, id);
+                if let Some(block) = last {
+                    self.end_epoch(now, block);
+                }
             }
-            Effect::Checkpointed(cert) => self.snapshots.certified(&cert),
+            Effect::Deliver(_) => {}
+            Effect::Checkpointed(cert) => {
+                self.snapshots.certified(&cert);
+                self.resumed = false;
+            }
             Effect::StateDiverged {
                 height,
                 own,
@@ -119,12 +157,76 @@ impl<P: Platform> Replica<P> {
                 ));
             }
             Effect::NeedSnapshot { cert, from } => self.need_snapshot(now, *cert, from),
+            Effect::Convicted {
+                fraud,
+                culprits,
+                excluded,
+            } => {
+                let offence = fraud.offence().name();
+                tracing::warn!(?culprits, ?excluded, offence, "convicted");
+                let what = What::Convicted {
+                    fraud,
+                    culprits,
+                    excluded,
+                };
+                self.note(now, what);
+            }
+            Effect::Gate { open, why } => self.note(now, What::Gate { open, why }),
+            Effect::Resumed(resumption) => self.note(now, What::Committed(resumption)),
+            Effect::Merge(plan) => self.merge(now, *plan),
             Effect::Conflict {
                 own: (height, block),
                 ..
             } => {
                 tracing::error!(%height, %block, "two conflicting blocks have commit proofs: more than f replicas are faulty; this replica stops voting");
+                // Somebody committed the other one, and will prove it.
+                if self.config.recovery.is_some() && which == Which::Working {
+                    for peer in self.core.config().others().iter() {
+                        self.core.ask_proof(now, peer, height, &mut self.effects);
+                    }
+                }
             }
+        }
+    }
+
+    fn sign_proposal(&mut self, now: u64, which: Which, epoch: &Epoch, header: Header) {
+        let payload = header.payload;
+        let proposal = self.signer.proposal(epoch, header);
+        let others = self.core.config().others();
+        let value = match (which, &self.recovery) {
+            (Which::Recovery, Some(recovery)) => recovery.value(payload),
+            _ => self.eviction(payload),
+        };
+        if let Some(value) = value {
+            // The value travels before the header that binds it.
+            let message = Message::Value(epoch.id, Box::new(value.clone()));
+            self.outbox.push_durable(Out::Peers(others, message));
+        }
+        let message = Message::Proposal(proposal.clone());
+        self.outbox.push_durable(Out::Peers(others, message));
+        if let Some((core, out)) = self.core_of(which) {
+            core.own_proposal(now, &proposal, out);
+        }
+    }
+
+    fn committed(
+        &mut self,
+        now: u64,
+        which: Which,
+        height: Height,
+        proof: Option<Arc<CommitProof>>,
+    ) {
+        let Some(proof) = proof else { return };
+        match which {
+            Which::Working => {
+                self.proofs.insert(height, proof);
+                while self.proofs.len() > PROOFS_MAX {
+                    self.proofs.pop_first();
+                }
+            }
+            Which::Recovery => self.with_recovery(|recovery, core, out| {
+                recovery.committed(now, proof.as_ref().clone(), core, out);
+            }),
         }
     }
 
@@ -144,7 +246,11 @@ impl<P: Platform> Replica<P> {
         }
     }
 
-    fn after_execution(&mut self, height: Height, id: types::BlockId) {
+    fn after_execution(&mut self, now: u64, height: Height, id: types::BlockId) {
+        if std::mem::take(&mut self.first_block_due) {
+            let epoch = self.config.epoch.id;
+            self.note(now, What::FirstBlock { epoch, height });
+        }
         if height.0.is_multiple_of(self.config.checkpoint_interval) && height == self.exec.height()
         {
             use types::Wire;
@@ -166,11 +272,17 @@ impl<P: Platform> Replica<P> {
             gone.into_iter()
                 .for_each(|digest| self.core.batch_dropped(digest));
         }
+        self.snapshots.let_go(self.store.floor(self.exec.height()));
     }
 
     pub(super) fn on_vote_signed(&mut self, vote: Vote) {
-        self.core.own_vote(vote.clone());
-        if let Some(to) = self.vote_targets.remove(&vote.view) {
+        match &mut self.recovery {
+            Some(recovery) if recovery.epoch().id == vote.epoch => {
+                recovery.core.own_vote(vote.clone());
+            }
+            _ => self.core.own_vote(vote.clone()),
+        }
+        if let Some(to) = self.vote_targets.remove(&(vote.epoch, vote.view)) {
             self.outbox
                 .push_durable(Out::Peers(to, Message::Vote(vote)));
         }
@@ -190,7 +302,10 @@ impl<P: Platform> Replica<P> {
                     Out::Peers(to, message) => self.dispatch(to, message),
                 }
             }
-            if self.loopback.is_empty() && self.effects.is_empty() {
+            if self.loopback.is_empty()
+                && self.effects.is_empty()
+                && self.recovery_effects.is_empty()
+            {
                 return;
             }
             // What a replica says to itself may lead to more; durable parts wait for the next turn.

@@ -25,6 +25,9 @@ pub(super) struct Gateway {
     buffer: Vec<u8>,
     buffer_txs: u32,
     batch_bytes: usize,
+    /// Length of the last batch: what the next one is given room for. A full batch's room for a few
+    /// transactions would be mapped and unmapped again for every one of them.
+    last_len: usize,
     sessions: HashMap<SessionId, ClientId>,
     clients: HashMap<ClientId, HashSet<SessionId>>,
     /// Receipts of the blocks executed in this turn.
@@ -63,6 +66,7 @@ impl Gateway {
         Gateway {
             buffer: Vec::new(),
             buffer_txs: 0,
+            last_len: 0,
             batch_bytes: batch_bytes.min(BATCH_LEN_MAX),
             sessions: HashMap::new(),
             clients: HashMap::new(),
@@ -79,6 +83,28 @@ impl Gateway {
     /// True if no transaction waits for a batch.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
+    }
+
+    /// Every connection, in no order that means anything but the same at every run.
+    pub fn all(&self) -> Vec<ClientId> {
+        let mut all: Vec<ClientId> = self.clients.keys().copied().collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Entries by the connection that each session came from.
+    pub fn by_client(&self, sessions: Vec<SessionEntries>) -> Vec<(ClientId, Vec<SessionEntries>)> {
+        let mut out: Vec<(ClientId, Vec<SessionEntries>)> = Vec::new();
+        for entries in sessions {
+            let Some(client) = self.sessions.get(&entries.session).copied() else {
+                continue;
+            };
+            match out.iter_mut().find(|(id, _)| *id == client) {
+                Some((_, list)) => list.push(entries),
+                None => out.push((client, vec![entries])),
+            }
+        }
+        out
     }
 
     pub fn clients(&self) -> u64 {
@@ -137,9 +163,23 @@ impl<P: Platform> Replica<P> {
                 };
                 self.outbox.push(Out::Client(client, status));
             }
-            Ok(Request::Conflict { .. }) => {}
+            Ok(Request::Conflict { id, conflict }) => {
+                self.on_client_conflict(client, id, *conflict);
+            }
             Err(_) => self.counters.frames_malformed += 1,
         }
+    }
+
+    /// The admission gate (article, section 5): while the order is at rest, only once Eq. 1 holds,
+    /// and while the verifiers keep up. What is admitted then waits for the working epoch.
+    fn admits(&self) -> bool {
+        let (Some(recovery), Some(policy)) = (&self.recovery, &self.config.recovery) else {
+            return true;
+        };
+        // Verified proofs have no false positives: the detector's confidence is 1.
+        let confident = 1.0 >= policy.admission_confidence;
+        let backlog = self.pending.len() as u64;
+        recovery.closed().is_none() && confident && backlog < policy.admission_backlog
     }
 
     /// Own bytes that are not executed yet.
@@ -158,8 +198,11 @@ impl<P: Platform> Replica<P> {
                 .tokens
                 .as_mut()
                 .is_some_and(|t| !t.take(u64::from(txs), now));
-        if self.gateway.stopping {
+        if self.gateway.stopping || !self.core.config().is_member() {
             return self.refuse(client, &groups, Refusal::Unavailable);
+        }
+        if !self.admits() {
+            return self.refuse(client, &groups, Refusal::Mode);
         }
         if overloaded {
             return self.refuse(client, &groups, Refusal::Overloaded);
@@ -197,7 +240,7 @@ impl<P: Platform> Replica<P> {
         if self.gateway.buffer.capacity() == 0 {
             self.gateway
                 .buffer
-                .reserve(self.gateway.batch_bytes.max(groups.len()));
+                .reserve(self.gateway.last_len.max(groups.len()));
         }
         self.gateway.buffer.extend_from_slice(groups);
         self.gateway.buffer_txs += txs;
@@ -240,12 +283,13 @@ impl<P: Platform> Replica<P> {
         }
     }
 
-    fn cut_batch_now(&mut self, now: u64) {
+    pub(super) fn cut_batch_now(&mut self, now: u64) {
         if self.gateway.buffer.is_empty() {
             return;
         }
         let txs = std::mem::take(&mut self.gateway.buffer_txs);
         let mut full = std::mem::take(&mut self.gateway.buffer);
+        self.gateway.last_len = full.len();
         if full.len() < full.capacity() / 2 {
             full.shrink_to_fit();
         }
@@ -313,13 +357,7 @@ impl<P: Platform> Replica<P> {
                     _ => by_session.push((*session, vec![entry])),
                 },
             );
-        self.counters.txs_executed += summary.txs;
-        self.counters.txs_applied += summary.applied;
-        self.counters.txs_rejected += summary.rejected;
-        self.counters.txs_duplicate += summary.duplicates;
-        self.counters.txs_sequence_reused += summary.sequence_reused;
-        self.counters.txs_below_window += summary.below_window;
-        self.counters.payload_bytes += summary.payload_bytes;
+        self.count(&summary);
         self.ledger.push(measure::LedgerRecord {
             height: height.0,
             view: block.header.view.0,
@@ -332,23 +370,28 @@ impl<P: Platform> Replica<P> {
         self.store.executed(block);
     }
 
+    pub(super) fn count(&mut self, summary: &execution::BlockSummary) {
+        self.counters.txs_executed += summary.txs;
+        self.counters.txs_applied += summary.applied;
+        self.counters.txs_rejected += summary.rejected;
+        self.counters.txs_duplicate += summary.duplicates;
+        self.counters.txs_sequence_reused += summary.sequence_reused;
+        self.counters.txs_below_window += summary.below_window;
+        self.counters.payload_bytes += summary.payload_bytes;
+    }
+
     fn gather_receipts(
         &mut self,
         block: &DeliveredBlock,
         by_session: Vec<(SessionId, Vec<Entry>)>,
     ) {
         let height = block.header.height;
-        let mut by_client: Vec<(ClientId, Vec<SessionEntries>)> = Vec::new();
-        for (session, entries) in by_session {
-            let Some(client) = self.gateway.sessions.get(&session).copied() else {
-                continue;
-            };
-            self.counters.receipts_sent += entries.len() as u64;
-            let entries = SessionEntries { session, entries };
-            match by_client.iter_mut().find(|(id, _)| *id == client) {
-                Some((_, sessions)) => sessions.push(entries),
-                None => by_client.push((client, vec![entries])),
-            }
+        let sessions = by_session.into_iter();
+        let sessions = sessions.map(|(session, entries)| SessionEntries { session, entries });
+        let by_client = self.gateway.by_client(sessions.collect());
+        for (_, sessions) in &by_client {
+            let entries = sessions.iter().map(|s| s.entries.len() as u64);
+            self.counters.receipts_sent += entries.sum::<u64>();
         }
         let proof = self.proofs.get(&height).cloned();
         for (client, sessions) in by_client {

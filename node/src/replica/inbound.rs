@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use consensus::Check;
 use crypto::{Done, Job};
-use types::{BatchDigest, CarCert, Message, ReplicaId, Verified, Wire, batch};
+use types::{
+    BatchDigest, CarCert, Epoch, EpochId, Fraud, Message, RecoveryValue, ReplicaId, Verified, Wire,
+    batch,
+};
 
 use super::outbox::Out;
 use super::{Replica, records};
@@ -63,6 +66,22 @@ pub(super) enum Pending {
     NewerCheckpoint {
         from: ReplicaId,
     },
+    ClientConflict {
+        client: ClientId,
+        id: u64,
+    },
+    /// Candidates of the own attribution.
+    Candidates(Vec<Fraud>),
+    Eviction {
+        value: Box<RecoveryValue>,
+    },
+}
+
+impl Pending {
+    /// True for what does not depend on an epoch: bytes of clients and lanes.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Pending::Submission { .. } | Pending::Batch { .. })
+    }
 }
 
 impl<P: Platform> Replica<P> {
@@ -88,19 +107,46 @@ impl<P: Platform> Replica<P> {
                 | Message::CarRequest(_)
                 | Message::BatchRequest(_)
                 | Message::SnapshotRequest(_)
+                | Message::ProofRequest(_)
+                | Message::BranchRequest(_)
+                | Message::ValueRequest(..)
         );
         if is_request && !self.budgets.take(from, now) {
             self.counters.requests_dropped += 1;
             return;
         }
+        let working = self.config.epoch.id;
+        match message.epoch() {
+            None => self.on_working(now, from, message),
+            Some(epoch) if epoch == working => self.on_working(now, from, message),
+            Some(epoch) if epoch == self.config.epoch.recovery().id => {
+                match (&self.recovery, &message) {
+                    (_, Message::Frauds(_)) | (Some(_), _) => {
+                        self.on_recovery(now, from, message);
+                    }
+                    (None, _) => self.keep_early(from, message),
+                }
+            }
+            Some(epoch) => self.on_foreign(now, from, epoch, message),
+        }
+    }
+
+    /// A message of the working epoch, or about bytes.
+    fn on_working(&mut self, now: u64, from: ReplicaId, message: Message) {
         match message {
             Message::Proposal(m) if m.header.proposer == from => {
                 if self.core.wants_proposal(&m.header) {
                     self.check(from, Job::Proposal(m));
                 }
             }
-            Message::Vote(m) => self.core.handle_vote(now, from, m, &mut self.effects),
+            Message::Vote(m) => {
+                if m.voter == from {
+                    self.watch(|watch| watch.vote(&m));
+                }
+                self.core.handle_vote(now, from, m, &mut self.effects);
+            }
             Message::Timeout(m) if m.replica == from => {
+                self.watch(|watch| watch.timeout(&m));
                 if self.core.wants_timeout(&m) {
                     self.check(from, Job::Timeout(m));
                 } else if m.view < self.core.view() {
@@ -114,7 +160,12 @@ impl<P: Platform> Replica<P> {
             }
             Message::Car(m) => self.on_cars(from, vec![m]),
             Message::Cars(m) => self.on_cars(from, m),
-            Message::Ack(m) => self.core.handle_ack(from, &m, &mut self.effects),
+            Message::Ack(m) => {
+                if m.replica == from {
+                    self.watch(|watch| watch.ack(&m));
+                }
+                self.core.handle_ack(from, &m, &mut self.effects);
+            }
             Message::CarCert(m) if m.lane == from => {
                 self.core.handle_car_cert(m, &mut self.effects);
             }
@@ -136,11 +187,62 @@ impl<P: Platform> Replica<P> {
             Message::Proposal(_) | Message::Timeout(_) | Message::CarCert(_) => {
                 self.counters.frames_malformed += 1;
             }
-            _ => {}
+            Message::ProofRequest(m) => self.serve_proof(from, m.height),
+            Message::BranchRequest(m) => {
+                self.core.handle_branch_request(from, &m, &mut self.effects);
+            }
+            Message::Branch(m) => self.with_recovery(|recovery, core, out| {
+                core.handle_branch(now, m, recovery.executed(), out);
+                recovery.advance(now, core, out);
+            }),
+            evidence => self.on_evidence(now, from, evidence),
         }
     }
 
-    fn check(&mut self, from: ReplicaId, job: Job) {
+    /// A message of the working epoch's recovery.
+    fn on_recovery(&mut self, now: u64, from: ReplicaId, message: Message) {
+        let Some(recovery) = &mut self.recovery else {
+            return self.on_evidence(now, from, message);
+        };
+        let (epoch, out) = (*recovery.epoch(), &mut self.recovery_effects);
+        let job = match message {
+            Message::Proposal(m) if m.header.proposer == from => recovery
+                .core
+                .wants_proposal(&m.header)
+                .then(|| Job::Proposal(m)),
+            Message::Vote(m) => {
+                recovery.core.handle_vote(now, from, m, out);
+                None
+            }
+            Message::Timeout(m) if m.replica == from => {
+                if recovery.core.wants_timeout(&m) {
+                    Some(Job::Timeout(m))
+                } else {
+                    if m.view < recovery.core.view() {
+                        recovery.core.handle_peer_up(from, out);
+                    }
+                    None
+                }
+            }
+            Message::NewView(m) => recovery.core.wants_new_view(&m).then(|| Job::NewView(m)),
+            Message::ChainRequest(m) => {
+                recovery.core.handle_chain_request(from, &m, out);
+                None
+            }
+            Message::ChainResponse(m) => Some(Job::Chain(m)),
+            other => return self.on_evidence(now, from, other),
+        };
+        if let Some(job) = job {
+            self.check_of(&epoch, from, job);
+        }
+    }
+
+    pub(super) fn check(&mut self, from: ReplicaId, job: Job) {
+        let epoch = self.config.epoch;
+        self.check_of(&epoch, from, job);
+    }
+
+    fn check_of(&mut self, epoch: &Epoch, from: ReplicaId, job: Job) {
         let Some(load) = self.pending_by_peer.get_mut(from.index()) else {
             return;
         };
@@ -149,7 +251,7 @@ impl<P: Platform> Replica<P> {
             return;
         }
         *load += 1;
-        self.submit(Pending::From(from), job);
+        self.submit_of(epoch, Pending::From(from), job);
     }
 
     fn on_cars(&mut self, from: ReplicaId, mut cars: Vec<types::Car>) {
@@ -172,7 +274,8 @@ impl<P: Platform> Replica<P> {
     fn serve_batches(&mut self, from: ReplicaId, digests: &[BatchDigest]) {
         let mut all = true;
         for digest in digests {
-            let Some(bytes) = self.store.get(digest) else {
+            let past = self.past.as_ref().and_then(|past| past.store.get(digest));
+            let Some(bytes) = self.store.get(digest).or(past) else {
                 all = false;
                 continue;
             };
@@ -243,7 +346,7 @@ impl<P: Platform> Replica<P> {
     }
 
     pub(super) fn on_done(&mut self, now: u64, tag: u64, done: Done) {
-        let Some(pending) = self.pending.remove(&tag) else {
+        let Some((epoch, pending)) = self.pending.remove(&tag) else {
             return;
         };
         let from = match &pending {
@@ -253,16 +356,65 @@ impl<P: Platform> Replica<P> {
             }
             _ => self.config.me,
         };
+        if epoch != self.config.epoch.id && !pending.is_local() {
+            return self.on_recovery_done(now, from, epoch, done);
+        }
         let out = &mut self.effects;
         match (done, pending) {
-            (Done::Proposal(Ok(m)), _) => self.core.handle_proposal(now, m, out),
+            (Done::CommitProof(Ok(m)), _) => self.proof_checked(now, from, &m),
+            (Done::Conflict(verdict), Pending::ClientConflict { client, id }) => {
+                let conflict = verdict.is_ok();
+                if let Ok(m) = verdict {
+                    self.conflict_checked(now, from, m);
+                }
+                let judged = types::client::Response::Judged { id, conflict };
+                self.outbox.push(Out::Client(client, judged));
+            }
+            (Done::Conflict(Ok(m)), _) => self.conflict_checked(now, from, m),
+            (Done::Frauds(verdicts), Pending::Candidates(asked)) => {
+                let failed = asked.into_iter().zip(&verdicts);
+                let failed = failed.filter(|(_, verdict)| verdict.is_err());
+                let failed: Vec<Fraud> = failed.map(|(fraud, _)| fraud).collect();
+                self.frauds_checked(now, verdicts);
+                self.with_recovery(|recovery, _, out| recovery.candidates_failed(&failed, out));
+            }
+            (Done::Frauds(verdicts), Pending::Eviction { value }) => {
+                let good = verdicts.into_iter().flatten().collect();
+                self.eviction_checked(now, *value, good);
+            }
+            (Done::Frauds(verdicts), _) => self.frauds_checked(now, verdicts),
+            (Done::Report(Ok(m)), _) => {
+                self.with_recovery(|recovery, core, out| recovery.handle_report(now, m, core, out));
+            }
+            (Done::Value(Ok(m)), _) => {
+                self.with_recovery(|recovery, core, out| recovery.handle_value(now, m, core, out));
+            }
+            (Done::Resumption(Ok(m)), _) if m.proof.block().is_some_and(|b| b.epoch == m.of) => {
+                // An eviction: the own chain gets there by itself, and then needs its value.
+                self.on_eviction_value(m.into_inner().value);
+            }
+            (Done::Resumption(Ok(m)), _) => {
+                self.begin_recovery(now);
+                self.with_recovery(|recovery, core, out| {
+                    recovery.handle_resumption(now, m, core, out);
+                });
+            }
+            (Done::Proposal(Ok(m)), _) => {
+                let said = m.get().clone();
+                self.core.handle_proposal(now, m, out);
+                self.watch(|watch| watch.proposal(&said));
+                self.want_eviction();
+            }
             (Done::Timeout(Ok(m)), _) => self.core.handle_timeout(now, m, out),
             (Done::NewView(Ok(m)), _) => self.core.handle_new_view(now, from, m, out),
             (Done::Chain(Ok(m)), _) => self.core.handle_chain(now, from, m, out),
             (Done::Cars(verdicts), _) => {
                 for verdict in verdicts.into_iter().rev() {
                     match verdict {
-                        Ok(car) => self.core.handle_car(now, car, &mut self.effects),
+                        Ok(car) => {
+                            self.watch(|watch| watch.car(&car));
+                            self.core.handle_car(now, car, &mut self.effects);
+                        }
                         Err(_) => self.counters.messages_rejected += 1,
                     }
                 }
@@ -326,9 +478,38 @@ impl<P: Platform> Replica<P> {
         }
     }
 
-    /// Gives a check that the core wants to the crypto threads.
-    pub(super) fn submit_check(&mut self, check: Check) {
+    /// The answer to a job of the recovery epoch.
+    fn on_recovery_done(&mut self, now: u64, from: ReplicaId, epoch: EpochId, done: Done) {
+        let Some(recovery) = self.recovery.as_mut().filter(|r| r.epoch().id == epoch) else {
+            return;
+        };
+        let out = &mut self.recovery_effects;
+        match done {
+            Done::Proposal(Ok(m)) => recovery.handle_proposal(now, m, out),
+            Done::Timeout(Ok(m)) => recovery.handle_timeout(now, m, out),
+            Done::NewView(Ok(m)) => recovery.handle_new_view(now, from, m, out),
+            Done::Chain(Ok(m)) => recovery.handle_chain(now, from, m, out),
+            Done::Votes {
+                view,
+                block,
+                qc,
+                bad,
+                ..
+            } => recovery
+                .core
+                .handle_votes_checked(now, view, block, qc, &bad, out),
+            Done::VoteSigned(vote) => self.on_vote_signed(vote),
+            _ => self.counters.messages_rejected += 1,
+        }
+    }
+
+    /// Gives a check that a core wants to the crypto threads.
+    pub(super) fn submit_check(&mut self, epoch: &Epoch, check: Check) {
         let (asked, job) = match check {
+            Check::Frauds { epoch, frauds } => {
+                let pending = Pending::Candidates(frauds.clone());
+                return self.submit_of(&epoch, pending, Job::Frauds(frauds));
+            }
             Check::Votes {
                 view,
                 block,
@@ -373,6 +554,6 @@ impl<P: Platform> Replica<P> {
             ),
             Check::CarCerts(certs) => (certs.clone(), Job::CarCerts(certs)),
         };
-        self.submit(Pending::Core(asked), job);
+        self.submit_of(epoch, Pending::Core(asked), job);
     }
 }

@@ -23,8 +23,14 @@ use crate::platform::Platform;
 const KEPT_MAX: usize = 8;
 /// Certified snapshots kept.
 const CERTIFIED_MAX: usize = 3;
+/// States kept where a split may have to be rolled back: thinned out, so that they reach as far back
+/// as the retained blocks do.
+const DEEP_MAX: usize = 24;
 const RETRY_NS: u64 = 500_000_000;
 const HEAD_LEN: usize = 36;
+/// For so many fetch intervals others are asked to confirm the own tip before a snapshot is taken
+/// without.
+const DOUBT_ROUNDS: u64 = 50;
 
 #[derive(Debug)]
 pub(super) struct Kept {
@@ -75,6 +81,10 @@ pub(super) struct Snapshots {
     fetch: Option<Fetch>,
     /// Height of the checkpoint that the journal begins with.
     pub journal_base: Height,
+    /// States may be needed for a rollback: they are let go with the blocks above them.
+    deep: bool,
+    /// A snapshot that is needed, until it is sure that it continues the own chain.
+    doubtful: Option<(CheckpointCert, SignerSet, u64)>,
 }
 
 /// A snapshot that proved to be what its certificate says.
@@ -124,6 +134,38 @@ pub(super) fn open(stream: &Bytes, cert: &CheckpointCert, app: AppKind) -> Resul
 }
 
 impl Snapshots {
+    /// `deep`: states are kept for rollbacks.
+    pub fn new(deep: bool) -> Snapshots {
+        Snapshots {
+            deep,
+            ..Snapshots::default()
+        }
+    }
+
+    /// Blocks up to `floor` were let go: one state at or below it is enough.
+    pub fn let_go(&mut self, floor: Height) {
+        if !self.deep {
+            return;
+        }
+        let base = self.kept.range(..=floor).next_back().map(|(at, _)| *at);
+        if let Some(base) = base {
+            self.kept = self.kept.split_off(&base);
+            self.certified = self.certified.split_off(&base);
+        }
+        while self.kept.len() > DEEP_MAX {
+            let heights: Vec<u64> = self.kept.keys().map(|at| at.0).collect();
+            // Never the oldest, nor the newest ones.
+            let inner = 1..heights.len() - KEPT_MAX;
+            let gap = |at: &usize| heights[at + 1] - heights[at - 1];
+            let Some(at) = inner.min_by_key(gap) else {
+                return;
+            };
+            let height = Height(heights[at]);
+            self.kept.remove(&height);
+            self.certified.remove(&height);
+        }
+    }
+
     pub fn take(&mut self, executor: &Executor, order: &[u8]) -> Digest {
         let snapshot = executor.snapshot();
         let execution = snapshot.digest();
@@ -141,7 +183,7 @@ impl Snapshots {
         // The newest certified one stays, whatever comes after it without reaching a quorum: peers
         // whose bytes were let go because of it have nothing else.
         let newest = self.certified.keys().next_back().copied();
-        while self.kept.len() > KEPT_MAX {
+        while !self.deep && self.kept.len() > KEPT_MAX {
             let oldest = self.kept.keys().copied().find(|at| Some(*at) != newest);
             let Some(height) = oldest else { break };
             self.kept.remove(&height);
@@ -162,6 +204,9 @@ impl Snapshots {
             return;
         }
         self.certified.insert(cert.height, cert.clone());
+        if self.deep {
+            return;
+        }
         while self.certified.len() > CERTIFIED_MAX {
             self.certified.pop_first();
         }
@@ -180,9 +225,26 @@ impl Snapshots {
             .unwrap_or_default()
     }
 
-    pub fn newest(&self) -> Option<(&CheckpointCert, Bytes)> {
-        let (height, cert) = self.certified.last_key_value()?;
-        Some((cert, self.kept.get(height)?.encode()))
+    /// The snapshot that a new journal begins with: the newest one, or, where a split may go back
+    /// further, the newest of those below which nothing is retained.
+    fn base_height(&self, floor: Height) -> Option<Height> {
+        match self.deep {
+            true => self.certified.range(..=floor).next_back(),
+            false => self.certified.last_key_value(),
+        }
+        .map(|(height, _)| *height)
+    }
+
+    fn base(&self, floor: Height) -> Option<(&CheckpointCert, Bytes)> {
+        let height = self.base_height(floor)?;
+        let cert = self.certified.get(&height)?;
+        Some((cert, self.kept.get(&height)?.encode()))
+    }
+
+    /// The newest state that is kept at or below `height`.
+    pub fn base_at(&self, height: Height) -> Option<Executor> {
+        let (_, kept) = self.kept.range(..=height).next_back()?;
+        Some(kept.snapshot.to_executor())
     }
 
     pub fn deadline_ns(&self) -> u64 {
@@ -193,7 +255,37 @@ impl Snapshots {
 }
 
 impl<P: Platform> Replica<P> {
+    /// A snapshot replaces the own chain. With more than `f` liars it may be another branch's: first
+    /// somebody must prove that it committed the own tip as well.
     pub(super) fn need_snapshot(&mut self, now: u64, cert: CheckpointCert, from: SignerSet) {
+        let tip = self.core.committed_height();
+        let doubtful = self.config.recovery.is_some() && tip > self.config.epoch.root_height;
+        if !doubtful {
+            return self.fetch_snapshot(now, cert, from);
+        }
+        let since = self.snapshots.doubtful.as_ref().map_or(now, |d| d.2);
+        if now >= since + DOUBT_ROUNDS * self.config.timing.fetch_ns {
+            self.snapshots.doubtful = None;
+            // Nobody keeps proofs that old: a replica so far behind has to believe a quorum.
+            tracing::warn!(height = %cert.height, %tip, "snapshot taken without a proof for the own tip");
+            return self.fetch_snapshot(now, cert, from);
+        }
+        for peer in from.iter().filter(|peer| *peer != self.config.me) {
+            self.core.ask_proof(now, peer, tip, &mut self.effects);
+        }
+        self.snapshots.doubtful = Some((cert, from, since));
+    }
+
+    /// A peer proved that it committed the own tip, too.
+    pub(super) fn tip_confirmed(&mut self, now: u64, height: Height) {
+        if height == self.core.committed_height()
+            && let Some((cert, from, _)) = self.snapshots.doubtful.take()
+        {
+            self.fetch_snapshot(now, cert, from);
+        }
+    }
+
+    fn fetch_snapshot(&mut self, now: u64, cert: CheckpointCert, from: SignerSet) {
         let behind = self
             .snapshots
             .fetch
@@ -364,7 +456,10 @@ impl<P: Platform> Replica<P> {
     pub(super) fn maybe_rotate(&mut self) {
         let grown =
             self.config.durable && self.platform.journal_bytes() > self.config.journal_bytes;
-        if grown && self.snapshots.covered() > self.snapshots.journal_base {
+        let base = self
+            .snapshots
+            .base_height(self.store.floor(self.exec.height()));
+        if grown && base.is_some_and(|base| base > self.snapshots.journal_base) {
             self.rotate();
         }
     }
@@ -373,10 +468,12 @@ impl<P: Platform> Replica<P> {
         if !self.config.durable {
             return;
         }
-        let Some((cert, stream)) = self.snapshots.newest() else {
+        let floor = self.store.floor(self.exec.height());
+        let Some((cert, stream)) = self.snapshots.base(floor) else {
             return;
         };
-        let mut base = records::checkpoint(cert, &stream);
+        let mut base = self.epoch_records(&Bytes::new());
+        base.extend(records::checkpoint(cert, &stream));
         let covered = cert.height;
         let safety = consensus::Durable::Safety(Box::new(self.core.safety().clone()));
         base.push(records::encode(&safety));

@@ -104,6 +104,20 @@ impl BatchStore {
         true
     }
 
+    /// Takes an own batch of an earlier epoch in, whatever the quota: it was promised to somebody.
+    pub fn push_own(&mut self, digest: BatchDigest, bytes: Bytes, lane: ReplicaId) -> bool {
+        let Some(backlog) = self.backlog.get_mut(lane.index()) else {
+            return false;
+        };
+        if self.entries.contains_key(&digest) {
+            return false;
+        }
+        *backlog += bytes.len() as u64;
+        self.arrived[lane.index()].push_back(digest);
+        self.insert(digest, bytes, Some(lane));
+        true
+    }
+
     /// Makes room for a batch within its lane's quota, if need be at the cost of older ones that no
     /// acknowledged car names (their owner may have crashed before it cut one). Whether there is
     /// room, and what gave way.
@@ -286,6 +300,26 @@ impl BatchStore {
             }
         }
         Some((block, gone))
+    }
+
+    /// Height below which executed blocks were let go; `executed` if none is kept.
+    pub fn floor(&self, executed: Height) -> Height {
+        let oldest = self.retained.front().map(|(block, _)| block.header.height);
+        oldest.map_or(executed, |height| Height(height.0.saturating_sub(1)))
+    }
+
+    /// Executed blocks that are kept, oldest first.
+    pub fn retained(&self) -> impl Iterator<Item = &DeliveredBlock> {
+        self.retained.iter().map(|(block, _)| block)
+    }
+
+    /// Batches that wait for their order, with the lane that each came in.
+    pub fn waiting(&self) -> Vec<(ReplicaId, BatchDigest, Bytes)> {
+        let waits = self.entries.iter();
+        let waits = waits.filter_map(|(digest, e)| Some((e.lane?, *digest, e.bytes.clone())));
+        let mut out: Vec<_> = waits.collect();
+        out.sort_by_key(|(lane, digest, _)| (*lane, *digest));
+        out
     }
 
     /// Batches that a journal whose base is the state at `height` must hold: everything that was not

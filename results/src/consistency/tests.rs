@@ -88,3 +88,51 @@ fn without_shared_heights_nothing_is_shared() {
     // One replica telling a height twice is still one witness.
     assert_eq!(compare(&[(0, ledger([1, 2, 1, 2]))]).heights_shared, 0);
 }
+
+/// A ledger that undoes everything above `keep` and goes on with other blocks up to `height`.
+fn recovered(tip: u64, keep: u64, height: u64) -> Ledger {
+    let mut ledger = ledger(1..=tip);
+    for record in &mut ledger.records[keep as usize..] {
+        record.block[0] = 0x55;
+    }
+    ledger.records.push(LedgerRecord::rollback(keep, [7; 8]));
+    ledger
+        .records
+        .extend(self::ledger(keep + 1..=height).records);
+    ledger
+}
+
+#[test]
+fn what_a_recovery_undid_contradicts_nothing() {
+    let result = compare(&[(0, ledger(1..=9)), (1, recovered(7, 4, 9))]);
+    assert_eq!(result.divergence, None);
+    assert_eq!((result.rollbacks, result.blocks_undone), (1, 3));
+    assert_eq!((result.heights_shared, result.height_max), (9, 9));
+    assert_eq!(result.txs, compare(&[(0, ledger(1..=9))]).txs);
+}
+
+#[test]
+fn a_difference_without_a_marker_and_one_that_stays_are_contradictions() {
+    // The same records, but nobody says that the first ones are undone.
+    let mut silent = recovered(7, 4, 9);
+    silent.records.retain(|record| !record.is_rollback());
+    let divergence = compare(&[(1, silent)]).divergence.unwrap();
+    assert_eq!(
+        (divergence.one, divergence.other, divergence.height),
+        (1, 1, 5)
+    );
+    // Undone too little: height 4 stays as it was on the losing side.
+    let mut short = recovered(7, 4, 9);
+    short.records[3].block[0] = 0x55;
+    let divergence = compare(&[(0, ledger(1..=9)), (1, short)])
+        .divergence
+        .unwrap();
+    assert_eq!((divergence.height, divergence.field.as_str()), (4, "block"));
+    // A replica that never came back from its side of the split.
+    let mut stuck = recovered(7, 4, 9);
+    stuck.records.truncate(7);
+    let divergence = compare(&[(0, ledger(1..=9)), (1, stuck)])
+        .divergence
+        .unwrap();
+    assert_eq!(divergence.height, 5);
+}

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use measure::files::{JsonLines, write_json};
 use measure::{
     EventKind, EventLog, FaultAction, Fingerprint, LedgerRecord, LedgerWriter, LoadOptions,
-    LoadRecorder, LoadResult, Outcomes, Phase, PlannedFault, ReplicaReport, RunFolder, RunRecord,
-    SCHEMA_VERSION, SecondCounts, SeriesRow, Thresholds, Usage, WallAnchor, folder,
+    LoadRecorder, LoadResult, ModeName, Outcomes, Phase, PlannedFault, RecoverySeen, ReplicaReport,
+    RunFolder, RunRecord, SCHEMA_VERSION, SecondCounts, SeriesRow, Thresholds, Usage, WallAnchor,
+    folder,
 };
 
 pub const SECOND_NS: u64 = 1_000_000_000;
@@ -111,7 +112,11 @@ impl Sample {
                 }
             }
             recorder
-                .tick(START.monotonic_ns + 12 * SECOND_NS, SecondCounts::default())
+                .tick(
+                    START.monotonic_ns + 12 * SECOND_NS,
+                    SecondCounts::default(),
+                    ModeName::Nominal,
+                )
                 .unwrap();
             // The recorder's own row is replaced by the sample's.
             let series = part.join(folder::SERIES);
@@ -168,6 +173,9 @@ fn run_record() -> RunRecord {
         seed: 1,
         faults: Vec::new(),
         adversaries: Vec::new(),
+        drill: None,
+        recovery: None,
+        delay_ms: 0.0,
         thresholds: Thresholds {
             goodput_min: Some(0.99),
             p50_ms_max: Some(12.0),
@@ -230,6 +238,7 @@ fn load_result(offered: u64) -> LoadResult {
         bytes_in: 0,
         usage: Usage::default(),
         errors: BTreeMap::new(),
+        recovery: RecoverySeen::default(),
     }
 }
 
@@ -248,6 +257,7 @@ fn series_row(second: u64) -> SeriesRow {
         p99_ns: 30_000_000,
         max_ns: 30_000_000,
         lag_p99_ns: 20_000,
+        mode: ModeName::Nominal,
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Finality {
     root: BlockId,
     chain_len: usize,
     nodes: HashMap<BlockId, Node>,
+    children: HashMap<BlockId, Vec<BlockId>>,
     certified: HashSet<BlockId>,
     final_at: HashMap<u64, BlockId>,
     finals: HashSet<BlockId>,
@@ -31,6 +32,7 @@ impl Finality {
             root,
             chain_len,
             nodes: HashMap::new(),
+            children: HashMap::new(),
             certified: HashSet::new(),
             final_at: HashMap::new(),
             finals: HashSet::new(),
@@ -41,10 +43,15 @@ impl Finality {
         self.finals.contains(&block)
     }
 
+    pub fn is_certified(&self, block: BlockId) -> bool {
+        self.certified.contains(&block)
+    }
+
     pub fn height_max(&self) -> u64 {
         self.final_at.keys().copied().max().unwrap_or(0)
     }
 
+    /// Headers come in any order: a replica may see a proposal before it has fetched what is below.
     pub fn header(&mut self, header: &Header) -> Verdict {
         let node = Node {
             view: header.view.0,
@@ -55,10 +62,26 @@ impl Finality {
         if self.nodes.insert(id, node).is_some() {
             return Ok(());
         }
-        match self.certified.contains(&id) {
-            true => self.finalize(id),
-            false => Ok(()),
+        self.children.entry(node.parent).or_default().push(id);
+        if self.finals.remove(&id) {
+            self.mark(id)?;
         }
+        // The missing link of a chain that ends in it, or in what was built on it.
+        let mut ends = vec![id];
+        for _ in 0..self.chain_len {
+            for end in &ends {
+                if self.certified.contains(end) {
+                    self.finalize(*end)?;
+                }
+            }
+            ends = ends
+                .iter()
+                .filter_map(|end| self.children.get(end))
+                .flatten()
+                .copied()
+                .collect();
+        }
+        Ok(())
     }
 
     pub fn certified(&mut self, block: BlockId) -> Verdict {
@@ -83,6 +106,11 @@ impl Finality {
                 _ => return Ok(()),
             }
         }
+        self.mark(block)
+    }
+
+    /// `block` is final, and so is everything below it; from a header that is missing on, later.
+    fn mark(&mut self, mut block: BlockId) -> Verdict {
         while block != self.root && self.finals.insert(block) {
             let Some(node) = self.nodes.get(&block) else {
                 return Ok(());
@@ -101,3 +129,6 @@ impl Finality {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,7 +221,10 @@ impl Signed {
                 false => fail("a certificate of view 0 for another block than the root".into()),
             };
         }
-        if !self.epoch.is_quorum(justify.votes.signers) {
+        if !self
+            .epoch
+            .is_quorum_without(justify.votes.signers, justify.excluded)
+        {
             return fail("its certificate has no quorum".into());
         }
         let liar = justify.votes.signers.iter().find(|id| {

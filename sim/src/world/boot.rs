@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use adversary::{Byzantine, Forge};
-use consensus::{LanesConfig, Rules, Timing, rules_for};
+use consensus::{LanesConfig, Timing};
 use execution::AppKind;
 use node::replica::{Replica, ReplicaConfig, Signer};
 use types::ReplicaId;
 
 use super::World;
 use crate::event::{Event, Seat};
-use crate::mutants::{BrokenRules, LowSigner, Mutant};
+use crate::mutants::{LowSigner, Mutant, rules};
 use crate::plan::MS;
 use crate::platform::SimPlatform;
 use crate::process::Process;
@@ -46,13 +46,7 @@ impl World {
             return self.begin(seat, process);
         }
         let platform = self.platform(seat, SimPlatform::new(journal));
-        let rules = match mutant {
-            Some(mutant) => Box::new(BrokenRules {
-                rules: rules_for(self.plan.rule),
-                mutant,
-            }) as Box<dyn Rules>,
-            None => rules_for(self.plan.rule),
-        };
+        let rules = rules(self.plan.rule, mutant);
         let signer: Arc<dyn Signer> = match mutant {
             Some(Mutant::LowClaims) => Arc::new(LowSigner(self.keys[seat].clone())),
             _ => self.keys[seat].clone(),

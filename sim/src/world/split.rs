@@ -7,7 +7,6 @@ use std::sync::Arc;
 use adversary::split::{FacePlatform, Maker, SplitPlan as FacePlan, TwoFaced};
 use adversary::{Byzantine, Forge, Plan as Acts};
 use bytes::Bytes;
-use consensus::rules_for;
 use execution::kv::{BALANCE_INITIAL, format};
 use measure::LedgerRecord;
 use node::incident::{Incident, What};
@@ -19,6 +18,7 @@ use super::World;
 use crate::clients::Client;
 use crate::coverage::SplitCoverage;
 use crate::event::{Event, Seat};
+use crate::mutants::rules;
 use crate::plan::{Fault, MS};
 use crate::platform::SimPlatform;
 use crate::process::{One, Process};
@@ -141,7 +141,7 @@ impl World {
                 seed,
             );
             let signer = signer.clone();
-            let rules = rules_for(rule);
+            let rules = rules(rule, None);
             Replica::new(config.clone(), rules, signer, records, platform, now_ns)
         });
         let now_ns = host.clock(self.now_ns);

@@ -156,7 +156,7 @@ impl World {
         self.oracle.executed(seat, &ledger);
         self.witness(seat, &ledger, &incidents);
         jobs.iter()
-            .for_each(|(_, _, job)| self.oracle.asked(seat, job));
+            .for_each(|(_, epoch, job)| self.oracle.asked(seat, epoch, job));
         sent.into_iter().for_each(|sent| self.send(seat, sent));
         for (tag, epoch, job) in jobs {
             let host = &mut self.hosts[seat];

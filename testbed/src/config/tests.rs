@@ -4,6 +4,8 @@ fn sample() -> (Spec, Point) {
     let overrides = [
         "axes.durability=memory",
         "axes.rate_tps=1000",
+        "axes.recovery=false",
+        "axes.delay_ms=25",
         "load.generators=4",
         "node.lanes.batch_bytes=4096",
         "node.transport.zero_copy=true",
@@ -27,6 +29,7 @@ fn a_replica_gets_its_axes_places_and_free_keys() {
         keys: Path::new("/k"),
         data: Path::new("/d"),
         report: Path::new("/r"),
+        control: Some(Path::new("/c")),
     };
     let table: Table = node(&spec, &point, &addresses, &paths).parse().unwrap();
     assert_eq!(
@@ -40,6 +43,10 @@ fn a_replica_gets_its_axes_places_and_free_keys() {
     // A free key joins the section that an axis lives in.
     assert_eq!(table["transport"]["zero_copy"].as_bool(), Some(true));
     assert_eq!(table["transport"]["backend"].as_str(), Some("epoll"));
+    assert_eq!(table["recovery"]["enabled"].as_bool(), Some(false));
+    assert_eq!(table["control"]["socket"].as_str(), Some("/c"));
+    let shape = &table["transport"]["shape"][0];
+    assert_eq!(shape["delay_ms"].as_float(), Some(25.0));
     for key in NODE_KEYS {
         let mut parts = key.split('.');
         let first = parts.next().and_then(|part| table.get(part));

@@ -91,6 +91,12 @@ pub struct AxisLists {
     pub rate_tps: Option<OneOrMany<f64>>,
     /// Payload sizes in bytes.
     pub size_bytes: Option<OneOrMany<u32>>,
+    /// Whether replicas can recover: `baseline` against `recovery-ready`. Left to them without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<OneOrMany<bool>>,
+    /// Delay of every link between replicas, one way. None without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<OneOrMany<f64>>,
 }
 
 impl AxisLists {
@@ -111,6 +117,9 @@ impl AxisLists {
             app: one(App::Kv),
             rate_tps: one(1000.0),
             size_bytes: one(512),
+            // Nothing is written for these where the spec says nothing: older specs keep their hash.
+            recovery: None,
+            delay_ms: None,
         }
     }
 
@@ -131,6 +140,8 @@ impl AxisLists {
         fill(&mut self.app, &base.app);
         fill(&mut self.rate_tps, &base.rate_tps);
         fill(&mut self.size_bytes, &base.size_bytes);
+        fill(&mut self.recovery, &base.recovery);
+        fill(&mut self.delay_ms, &base.delay_ms);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Contradictions in a resolved spec, each with its key and, where the text has it, its line.
 
+mod drill;
+
 use std::collections::BTreeMap;
 
 use measure::{FaultAction, PlannedFault, Thresholds};
@@ -20,6 +22,7 @@ const RATE_TPS_MIN: f64 = 0.1;
 const RATE_TPS_MAX: f64 = 1e8;
 const SECONDS_MAX: f64 = 86_400.0;
 const RUNS_MAX: usize = 10_000;
+const DELAY_MS_MAX: f64 = 10_000.0;
 /// What `reforge adversary --act` takes.
 const ACTS: [&str; 2] = ["proposal-to-two", "silent-leader"];
 
@@ -71,6 +74,7 @@ fn find(spec: &Spec) -> Result<(), Contradiction> {
         thresholds(&key("thresholds"), sweep.thresholds.unwrap_or_default())?;
         faults(&key("faults"), sweep, &spec.load)?;
         adversaries(&key("adversaries"), sweep)?;
+        drill::check(&key("drill"), sweep, &spec.load)?;
     }
     let runs = spec.points().len();
     require(runs <= RUNS_MAX, "axes", || {
@@ -144,7 +148,16 @@ fn axes(key: &str, axes: &AxisLists) -> Result<(), Contradiction> {
     list(&key("size_bytes"), &axes.size_bytes, |&size| {
         let fits = (SIZE_BYTES_MIN..=SIZE_BYTES_MAX).contains(&size);
         within(fits, "64 to 262144 bytes", size)
-    })
+    })?;
+    if axes.recovery.is_some() {
+        list(&key("recovery"), &axes.recovery, |_| Ok(()))?;
+    }
+    if axes.delay_ms.is_some() {
+        list(&key("delay_ms"), &axes.delay_ms, |&ms| {
+            within((0.0..=DELAY_MS_MAX).contains(&ms), "0 to 10000 ms", ms)
+        })?;
+    }
+    Ok(())
 }
 
 fn within(fits: bool, expected: &str, found: impl std::fmt::Display) -> Result<(), String> {

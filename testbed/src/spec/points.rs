@@ -1,6 +1,6 @@
 //! From lists to points: the product of the axes of every sweep, in an order against drift.
 
-use measure::{PlannedAdversary, PlannedFault, Thresholds};
+use measure::{PlannedAdversary, PlannedDrill, PlannedFault, Thresholds};
 
 use super::axes::{App, Auth, Backend, Durability, OneOrMany, Rule, Scheme};
 use super::{Spec, Sweep};
@@ -40,6 +40,12 @@ pub struct Point {
     pub faults: Vec<PlannedFault>,
     /// Replicas that lie.
     pub adversaries: Vec<PlannedAdversary>,
+    /// The attack beyond the bound.
+    pub drill: Option<PlannedDrill>,
+    /// Whether replicas can recover; absent: left to them.
+    pub recovery: Option<bool>,
+    /// Delay of every link between replicas, one way.
+    pub delay_ms: f64,
     /// Bounds.
     pub thresholds: Thresholds,
 }
@@ -83,6 +89,9 @@ fn product(sweep: &Sweep) -> Vec<Point> {
         seed: 0,
         faults,
         adversaries: sweep.adversaries.clone().unwrap_or_default(),
+        drill: sweep.drill,
+        recovery: None,
+        delay_ms: 0.0,
         thresholds: sweep.thresholds.unwrap_or_default(),
     };
     let points = vec![start];
@@ -95,7 +104,10 @@ fn product(sweep: &Sweep) -> Vec<Point> {
     let points = times(points, &axes.app, |p, v| p.app = v);
     let points = times(points, &axes.size_bytes, |p, v| p.size_bytes = v);
     let points = times(points, &axes.rate_tps, |p, v| p.rate_tps = v);
-    let mut points = times(points, &axes.rule, |p, v| p.rule = v);
+    let points = times(points, &axes.rule, |p, v| p.rule = v);
+    let points = times(points, &axes.delay_ms, |p, v| p.delay_ms = v);
+    // Innermost: what is measured against each other runs side by side.
+    let mut points = times(points, &axes.recovery, |p, v| p.recovery = Some(v));
     for point in &mut points {
         point.name = label(&sweep.name, point);
     }
@@ -123,8 +135,17 @@ fn times<T: Copy>(
 
 /// The sweep and what most often differs; the index makes the name unique.
 fn label(sweep: &str, point: &Point) -> String {
+    let delay = match point.delay_ms {
+        0.0 => String::new(),
+        ms => format!("-{ms}ms"),
+    };
+    let recovery = match point.recovery {
+        None => "",
+        Some(false) => "-baseline",
+        Some(true) => "-ready",
+    };
     format!(
-        "{sweep}-n{}-{}-{}-{}-{}-{}tps",
+        "{sweep}-n{}-{}-{}-{}-{}-{}tps{delay}{recovery}",
         point.replicas,
         point.rule.name(),
         point.scheme.name(),

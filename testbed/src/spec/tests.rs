@@ -280,3 +280,98 @@ fn the_example_of_the_docs_is_valid_and_whole() {
         }
     }
 }
+
+#[test]
+fn drills_must_be_able_to_split_and_to_recover() {
+    let plan = |n: u32, drill: &str| {
+        read(&format!(
+            "name = \"x\"\n[axes]\nreplicas = {n}\n[drill]\nat_s = 5\n{drill}\n"
+        ))
+    };
+    plan(4, "attackers = 2").unwrap();
+    plan(7, "attackers = 4").unwrap();
+    plan(30, "attackers = 17").unwrap();
+    refused(
+        plan(4, "attackers = 1"),
+        &["x.toml:4:", "2 to 2", "found 1"],
+    );
+    refused(plan(7, "attackers = 2"), &["3 to 4 attackers to split 7"]);
+    refused(plan(7, "attackers = 5"), &["3 to 4 attackers to split 7"]);
+    refused(plan(7, "attackers = 3\nheal_s = 4"), &["heal_s"]);
+    refused(plan(7, "attackers = 3\nheal_s = 99"), &["heal_s"]);
+    refused(
+        plan(7, "attackers = 3\nafter = \"sleep\""),
+        &["sleep", "join"],
+    );
+    refused(plan(7, "attackers = 3\nwait_s = 0"), &["wait_s"]);
+
+    plan(7, "attackers = 3\nsecond = { attackers = 2, at_s = 12 }").unwrap();
+    refused(
+        plan(7, "attackers = 3\nsecond = { attackers = 2, at_s = 4 }"),
+        &["at_s from 5"],
+    );
+    refused(
+        plan(7, "attackers = 4\nsecond = { attackers = 2, at_s = 12 }"),
+        &["to split 3"],
+    );
+
+    plan(7, "kind = \"evict\"\nattackers = 2").unwrap();
+    refused(plan(7, "kind = \"evict\"\nattackers = 3"), &["1 to 2"]);
+    refused(
+        read("name = \"x\"\naxes.recovery = false\ndrill = { attackers = 2, at_s = 5 }\n"),
+        &["recovery = true"],
+    );
+    let crash = "faults = [{ at_s = 1, action = \"crash\", replica = 0 }]\n";
+    refused(
+        read(&format!(
+            "name = \"x\"\n{crash}drill = {{ attackers = 2, at_s = 5 }}\n"
+        )),
+        &["no faults"],
+    );
+}
+
+#[test]
+fn sweeps_inherit_replace_or_drop_a_drill_and_other_specs_keep_their_hash() {
+    let spec = read(
+        "name = \"x\"\ndrill = { attackers = 2, at_s = 5 }\n[[sweep]]\nname = \"a\"\n\
+         [[sweep]]\nname = \"b\"\ndrill = { attackers = 2, at_s = 7 }\n\
+         [[sweep]]\nname = \"c\"\nno_drill = true\n",
+    )
+    .unwrap();
+    let at: Vec<_> = spec
+        .points()
+        .iter()
+        .map(|p| p.drill.map(|d| d.at_s))
+        .collect();
+    assert_eq!(at, [Some(5.0), Some(7.0), None]);
+    assert_eq!(read(&spec.resolved_toml()).unwrap(), spec);
+    let text = read(BASE).unwrap().resolved_toml();
+    for key in ["drill", "recovery", "delay_ms"] {
+        assert!(!text.contains(key), "{key} in {text}");
+    }
+}
+
+#[test]
+fn baseline_and_ready_run_side_by_side_in_pairs() {
+    let spec = read(
+        "name = \"x\"\nrepetitions = 2\n[axes]\nrecovery = [false, true]\ndelay_ms = [0, 25]\n",
+    )
+    .unwrap();
+    let order: Vec<_> = spec
+        .points()
+        .iter()
+        .map(|p| (p.delay_ms, p.recovery == Some(true), p.repetition))
+        .collect();
+    let a_b = [
+        (0.0, false, 0),
+        (0.0, true, 0),
+        (25.0, false, 0),
+        (25.0, true, 0),
+    ];
+    assert_eq!(order[..4], a_b);
+    assert_eq!(order[4], (25.0, true, 1));
+    assert_eq!(order[7], (0.0, false, 1));
+    refused(with(&["axes.delay_ms=-1"]), &["0 to 10000 ms"]);
+    refused(with(&["axes.recovery=[true, true]"]), &["twice"]);
+    refused(with(&["node.recovery.enabled=false"]), &["axes"]);
+}

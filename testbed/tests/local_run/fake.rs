@@ -2,15 +2,16 @@
 //! `/healthz`, leave the same files and obey the same signals, and order nothing.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use measure::files::write_atomic;
-use measure::{LedgerRecord, LedgerWriter, folder, monotonic_ns};
+use measure::files::{JsonLines, write_atomic};
+use measure::{IncidentKind, IncidentLine, LedgerRecord, LedgerWriter, folder, monotonic_ns};
 use signal_hook::consts::SIGTERM;
 use toml::Table;
 
@@ -21,6 +22,7 @@ pub fn main(arguments: &[String]) -> bool {
     match arguments.first().map(String::as_str) {
         Some("keygen") => keygen(&arguments[1..]),
         Some("node") => node(&config(&arguments[1..])),
+        Some("adversary") => adversary(&arguments[1..]),
         Some("load") => load(&config(&arguments[1..])),
         _ => return false,
     }
@@ -33,6 +35,15 @@ fn config(arguments: &[String]) -> Table {
         .unwrap()
         .parse()
         .unwrap()
+}
+
+/// As a node, but it leaves what it was told to do.
+fn adversary(arguments: &[String]) {
+    let at = arguments.iter().position(|a| a == "--config").unwrap();
+    let config = config(&arguments[at..]);
+    let told = path(&config, "report_dir").join("arguments.txt");
+    std::fs::write(told, arguments[..at].join(" ")).unwrap();
+    node(&config);
 }
 
 fn path(config: &Table, key: &str) -> PathBuf {
@@ -62,7 +73,9 @@ fn node(config: &Table) {
     let mode = config
         .get("fake")
         .and_then(|fake| fake["mode"].as_str())
-        .unwrap_or("good");
+        .unwrap_or("good")
+        .to_owned();
+    let (mode, hopeless) = (mode.as_str(), mode == "hopeless");
     if mode == "broken" {
         eprintln!("the fake replica is broken on purpose");
         std::process::exit(3);
@@ -74,9 +87,14 @@ fn node(config: &Table) {
     let report = path(config, "report_dir");
     let mut ledger = LedgerWriter::open(&report.join(folder::LEDGER)).unwrap();
     for height in 1..=3 {
-        ledger.append(&block(height)).unwrap();
+        ledger.append(&block_of(height)).unwrap();
     }
     ledger.flush().unwrap();
+    let report_dir = report.clone();
+    if let Some(control) = config.get("control") {
+        let socket = PathBuf::from(control["socket"].as_str().unwrap());
+        std::thread::spawn(move || obey(&socket, &report_dir, ledger, hopeless));
+    }
     let listener = TcpListener::bind(config["metrics_addr"].as_str().unwrap()).unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -91,6 +109,45 @@ fn node(config: &Table) {
     write_atomic(&report.join(folder::STATUS), b"{}").unwrap();
 }
 
+/// The control socket. Cut off from somebody, a replica commits a block of its own; after that it
+/// recovers at once, unless it is `hopeless`.
+fn obey(socket: &Path, report: &Path, mut ledger: LedgerWriter, hopeless: bool) {
+    let name = report.file_name().unwrap().to_str().unwrap().to_owned();
+    let index: u8 = name.strip_prefix("replica-").unwrap().parse().unwrap();
+    let mut incidents = JsonLines::open(&report.join(folder::INCIDENTS)).unwrap();
+    let mut height = 3;
+    let mut is_cut = false;
+    for stream in UnixListener::bind(socket).unwrap().incoming() {
+        let mut stream = stream.unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        for line in lines.map_while(Result::ok) {
+            let cut = line.contains("\"block\"");
+            assert!(cut || line.contains("\"unblock\""), "{line}");
+            if cut && !std::mem::replace(&mut is_cut, true) {
+                height += 1;
+                let block = [100 + index % 2; 32];
+                let own = LedgerRecord {
+                    block,
+                    ..block_of(height)
+                };
+                ledger.append(&own).unwrap();
+            } else if !cut && std::mem::replace(&mut is_cut, false) && !hopeless {
+                ledger
+                    .append(&LedgerRecord::rollback(height - 1, [0; 8]))
+                    .unwrap();
+                ledger.append(&block_of(height)).unwrap();
+                let epoch = "aa".to_owned();
+                let what = IncidentKind::FirstBlock { epoch, height };
+                let at_ns = monotonic_ns() + 1_000_000;
+                // After everybody has been told: the end of a recovery comes after the heal.
+                incidents.append(&IncidentLine { at_ns, what }).unwrap();
+            }
+            ledger.flush().unwrap();
+            stream.write_all(b"{\"ok\":true}\n").unwrap();
+        }
+    }
+}
+
 fn stop_on_stdin_eof(config: &Table, stop: &Arc<AtomicBool>) {
     assert_eq!(config["stop_on_stdin_eof"].as_bool(), Some(true));
     let stop = stop.clone();
@@ -101,7 +158,7 @@ fn stop_on_stdin_eof(config: &Table, stop: &Arc<AtomicBool>) {
     });
 }
 
-fn block(height: u64) -> LedgerRecord {
+fn block_of(height: u64) -> LedgerRecord {
     LedgerRecord {
         height,
         view: height,

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use measure::event::read_events;
-use measure::{Event, EventKind, FaultAction, Phase, RunFolder, SealState, folder};
+use measure::{DrillStep, Event, EventKind, FaultAction, Phase, RunFolder, SealState, folder};
 use testbed::{Interrupt, Options, Spec, run};
 
 /// A wait longer than this is a failure, not a slow machine.
@@ -28,6 +28,8 @@ const SCENARIOS: &[Scenario] = &[
         killed_orchestrator,
     ),
     ("a_folder_is_not_overwritten", not_overwritten),
+    ("drills_cut_attack_heal_and_end", drills),
+    ("a_drill_without_an_end_is_given_up", hopeless_drill),
 ];
 
 fn main() {
@@ -318,4 +320,86 @@ fn not_overwritten() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("choose another --out"), "{error}");
+}
+
+const DRILL: &[&str] = &[
+    "axes.replicas=7",
+    "load.duration_s=2",
+    "drill={ attackers = 3, at_s = 0.6, margin_ms = 50, wait_s = 1, \
+     second = { attackers = 2, at_s = 1.4 } }",
+];
+
+fn steps(events: &[Event]) -> Vec<(u32, DrillStep)> {
+    let step = |event: &Event| match &event.kind {
+        EventKind::Drill { attack, step } => Some((*attack, step.clone())),
+        _ => None,
+    };
+    events.iter().filter_map(step).collect()
+}
+
+/// The only run of a drill.
+fn drill_run(overrides: &[&str], out: &Path) -> (RunFolder, Vec<Event>) {
+    let spec = spec(&[DRILL, overrides].concat());
+    let finished = run(&spec, &options(out)).unwrap();
+    let run_folder = RunFolder::open(&finished.folder.join(&spec.points()[0].name));
+    assert_eq!(run_folder.seal_state().unwrap(), SealState::Intact);
+    let events = read_events(&run_folder.path(folder::EVENTS)).unwrap();
+    for pid in started(&events) {
+        assert!(!is_alive(pid), "process {pid} stayed behind");
+    }
+    (run_folder, events)
+}
+
+fn drills() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run_folder, events) = drill_run(&[], dir.path());
+    let attack = |attack: u32, height: u64| {
+        let steps = [
+            DrillStep::Cut,
+            DrillStep::Attack,
+            DrillStep::SplitSeen { height },
+            DrillStep::Healed,
+            DrillStep::Resumed,
+        ];
+        steps.map(|step| (attack, step))
+    };
+    assert_eq!(
+        steps(&events),
+        [attack(0, 4), attack(1, 5)].concat(),
+        "{events:#?}"
+    );
+    let told = |index: u32| {
+        let path = run_folder.replica(index).join("arguments.txt");
+        std::fs::read_to_string(path).unwrap_or_default()
+    };
+    assert_eq!((told(0), told(1)), Default::default());
+    for (index, sides) in [
+        (6, "--side-a 0,2 --side-b 1,3"),
+        (3, "--side-a 0 --side-b 1"),
+    ] {
+        let told = told(index);
+        let begins = format!("--act split {sides} --split-after-ms ");
+        assert!(told.starts_with(&begins), "{told}");
+        assert!(told.ends_with("--late-b-ms 0 --after silent"), "{told}");
+    }
+    // Counted from the start of the process: the hidden ones wait longer.
+    let after_ms = |index| -> u64 {
+        let told = told(index);
+        let words: Vec<&str> = told.split(' ').collect();
+        let at = words.iter().position(|w| *w == "--split-after-ms").unwrap();
+        words[at + 1].parse().unwrap()
+    };
+    assert!((500..=900).contains(&(after_ms(3) - after_ms(4))));
+    let load = std::fs::read_to_string(run_folder.load(0).join(folder::CONFIG)).unwrap();
+    assert!(load.contains("replicas = [0, 1]\n"), "{load}");
+}
+
+fn hopeless_drill() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, events) = drill_run(&["node.fake.mode=hopeless"], dir.path());
+    let steps = steps(&events);
+    let (attack, last) = steps.last().unwrap();
+    assert!(matches!(last, DrillStep::GaveUp { .. }), "{steps:?}");
+    assert_eq!(*attack, 0);
+    assert_eq!(steps[steps.len() - 2], (0, DrillStep::Healed));
 }

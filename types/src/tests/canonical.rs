@@ -76,6 +76,20 @@ fn canonical_everywhere(bytes: &Bytes) {
         Receipts,
         Refusal,
         Response,
+        Epoch,
+        EpochKind,
+        SignedCore,
+        Fraud,
+        Notice,
+        ProofRequest,
+        Conflict,
+        BranchRequest,
+        Branch,
+        ForkReport,
+        ValueCore,
+        RecoveryValue,
+        Resumption,
+        EpochChange,
     );
 }
 
@@ -120,6 +134,10 @@ fn every_truncation_and_every_extension_fails() {
         round_trip(&response);
         no_prefix_and_no_extension::<Response>(&response.encode());
     }
+    for fraud in fixtures::frauds() {
+        round_trip(&fraud);
+        no_prefix_and_no_extension::<Fraud>(&fraud.encode());
+    }
     no_prefix_and_no_extension::<HeaderCore>(&fixtures::header().core().encode());
     assert!(Message::decode(Bytes::new()).is_err());
     assert!(Request::decode(Bytes::new()).is_err());
@@ -133,13 +151,18 @@ fn every_unknown_tag_fails() {
             let unknown = matches!(found, Some(CodecError::BadTag { found, .. }) if found == tag);
             assert_eq!(unknown, tag >= known, "tag {tag}: {found:?}");
         };
-        bad(17, Message::decode(bytes.clone()).err());
-        bad(3, Request::decode(bytes.clone()).err());
-        bad(6, Response::decode(bytes.clone()).err());
+        bad(28, Message::decode(bytes.clone()).err());
+        bad(4, Request::decode(bytes.clone()).err());
+        bad(10, Response::decode(bytes.clone()).err());
+        bad(2, EpochKind::decode(bytes.slice(..1)).err());
         bad(4, Mode::decode(bytes.slice(..1)).err());
         bad(4, Refusal::decode(bytes.slice(..1)).err());
         bad(2, Option::<Qc>::decode(bytes.clone()).err());
         bad(5, Outcome::decode(Bytes::from(vec![tag, 0])).err());
+        // Offences count from 1.
+        let fraud = Fraud::decode(bytes.clone()).err();
+        let unknown = matches!(fraud, Some(CodecError::BadTag { found, .. }) if found == tag);
+        assert_eq!(unknown, tag == 0 || tag > 7, "offence {tag}: {fraud:?}");
         // Only a rejection has a code.
         let outcome = Outcome::decode(Bytes::from(vec![tag, 1]));
         assert_eq!(outcome.is_ok(), tag == 1);
@@ -161,6 +184,11 @@ fn lists_out_of_order_fail() {
     let mut tc = fixtures::tc();
     tc.claims[1].replica = ReplicaId(128);
     assert!(Tc::decode(tc.encode()).is_err());
+    let mut value = fixtures::value();
+    value.reports.swap(0, 1);
+    assert!(RecoveryValue::decode(value.encode()).is_err());
+    value.reports[1].replica = value.reports[0].replica;
+    assert!(RecoveryValue::decode(value.encode()).is_err());
 }
 
 /// An encoding with a few bytes changed: gets deeper into the decoders than noise does.
@@ -199,11 +227,16 @@ proptest! {
         header in strategies::header(),
         proof in strategies::commit_proof(),
         set in strategies::signer_set(),
+        fraud in strategies::fraud(),
+        value in strategies::value(),
     ) {
         round_trip(&header);
         round_trip(&header.core());
         round_trip(&proof);
         round_trip(&set);
+        round_trip(&fraud);
+        round_trip(&value);
+        round_trip(&value.core());
     }
 
     #[test]

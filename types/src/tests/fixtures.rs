@@ -33,7 +33,7 @@ pub fn qc() -> Qc {
         epoch: EpochId(digest(1)),
         view: View(0x0102),
         block: BlockId(digest(2)),
-        excluded: SignerSet::EMPTY,
+        excluded: signers(&[5]),
         votes: multisig(),
     }
 }
@@ -47,7 +47,7 @@ pub fn tc() -> Tc {
     Tc {
         epoch: EpochId(digest(1)),
         view: View(0x0103),
-        excluded: SignerSet::EMPTY,
+        excluded: signers(&[6]),
         claims: vec![claim(0, 0x0100, 3), claim(3, 0x0102, 4)],
     }
 }
@@ -107,7 +107,7 @@ pub fn vote() -> Vote {
         epoch: EpochId(digest(1)),
         view: View(0x0104),
         block: BlockId(digest(11)),
-        excluded: SignerSet::EMPTY,
+        excluded: signers(&[7]),
         voter: ReplicaId(0x0c0d),
         share: Bytes::from_static(&[12; 5]),
     }
@@ -223,7 +223,136 @@ pub fn messages() -> Vec<Message> {
             offset: 36,
             bytes: Bytes::from_static(&[37; 3]),
         }),
+        Message::Notice(Notice {
+            epoch,
+            height: Height(64),
+            block: BlockId(digest(65)),
+            mode: Mode::SafeResumed,
+        }),
+        Message::ProofRequest(ProofRequest {
+            epoch,
+            height: Height(66),
+        }),
+        Message::Proof(proof()),
+        Message::Conflict(Box::new(conflict())),
+        Message::BranchRequest(BranchRequest {
+            epoch,
+            tip: BlockId(digest(67)),
+            above: Height(68),
+        }),
+        Message::Branch(Branch {
+            epoch,
+            headers: vec![header()],
+        }),
+        Message::Frauds(vec![double_vote()]),
+        Message::ForkReport(Box::new(fork_report(3))),
+        Message::ValueRequest(epoch, digest(69)),
+        Message::Value(epoch, Box::new(value())),
+        Message::Resumption(Box::new(resumption())),
     ]
+}
+
+pub fn conflict() -> Conflict {
+    let mut second = proof();
+    second.chain[0].payload = digest(70);
+    Conflict {
+        epoch: EpochId(digest(1)),
+        first: proof(),
+        second,
+    }
+}
+
+pub fn double_vote() -> Fraud {
+    let mut second = qc();
+    second.block = BlockId(digest(71));
+    Fraud::DoubleVote {
+        first: qc(),
+        second,
+    }
+}
+
+/// One proof of each offence, in the order of the offences.
+pub fn frauds() -> Vec<Fraud> {
+    let signed = |core, byte| SignedCore {
+        core,
+        signature: signature(byte),
+    };
+    let core = |byte| HeaderCore {
+        payload: digest(byte),
+        ..header().core()
+    };
+    let votes = |byte| Qc {
+        block: BlockId(digest(byte)),
+        ..qc()
+    };
+    let cert = |byte| CarCert {
+        car: CarId(digest(byte)),
+        ..car_cert(2)
+    };
+    vec![
+        Fraud::Equivocation {
+            first: signed(core(72), 73),
+            second: signed(core(74), 75),
+        },
+        double_vote(),
+        Fraud::LockBreak {
+            locking: votes(76),
+            child: core(77),
+            parent: core(78),
+            breaking: votes(79),
+            broken: core(80),
+        },
+        Fraud::StaleTimeout {
+            votes: votes(81),
+            voted: core(82),
+            timeouts: tc(),
+        },
+        Fraud::UnjustifiedVote {
+            votes: votes(83),
+            header: header(),
+        },
+        Fraud::LaneEquivocation {
+            first: car(),
+            second: Car {
+                prev: CarId(digest(84)),
+                ..car()
+            },
+        },
+        Fraud::DoubleAck {
+            first: cert(85),
+            second: cert(86),
+        },
+    ]
+}
+
+pub fn fork_report(replica: u16) -> ForkReport {
+    ForkReport {
+        epoch: EpochId(digest(87)),
+        replica: ReplicaId(replica),
+        height: Height(88),
+        tip: BlockId(digest(89)),
+        proof: Some(proof()),
+        signature: signature(90),
+    }
+}
+
+pub fn value() -> RecoveryValue {
+    RecoveryValue {
+        excluded: signers(&[1, 2]),
+        standbys: signers(&[8]),
+        base: BlockId(digest(91)),
+        root_height: Height(92),
+        frauds: vec![double_vote()],
+        reports: vec![fork_report(0), fork_report(3)],
+    }
+}
+
+pub fn resumption() -> Resumption {
+    Resumption {
+        of: EpochId(digest(1)),
+        value: value(),
+        proof: proof(),
+    }
 }
 
 pub fn requests() -> Vec<(&'static str, Request)> {
@@ -237,6 +366,13 @@ pub fn requests() -> Vec<(&'static str, Request)> {
             },
         ),
         ("status", Request::Status),
+        (
+            "conflict",
+            Request::Conflict {
+                id: 93,
+                conflict: Box::new(conflict()),
+            },
+        ),
     ]
 }
 
@@ -316,6 +452,32 @@ pub fn responses() -> Vec<(&'static str, Response)> {
                 height: Height(50),
                 executed: Height(51),
                 epoch,
+            },
+        ),
+        (
+            "mode",
+            Response::Mode {
+                epoch,
+                mode: Mode::DegradedSafe,
+            },
+        ),
+        (
+            "epoch-change",
+            Response::EpochChange(Box::new(resumption().change())),
+        ),
+        (
+            "moved",
+            Response::Moved {
+                epoch,
+                height: Height(94),
+                sessions: vec![entries()],
+            },
+        ),
+        (
+            "judged",
+            Response::Judged {
+                id: 95,
+                conflict: true,
             },
         ),
     ]

@@ -27,6 +27,12 @@ fn lines() -> Vec<(String, Vec<u8>)> {
     for (name, response) in responses() {
         add(format!("response {name}"), &response.encode());
     }
+    for fraud in frauds() {
+        let name = fraud.offence().name();
+        add(format!("fraud {name}"), &fraud.encode());
+        add(format!("digest {name}"), &fraud.digest().0);
+    }
+    add("value-core".into(), &value().core().encode());
     add("header-core".into(), &header().core().encode());
     for mode in Mode::ALL {
         add(format!("mode {}", mode.name()), &mode.encode());
@@ -47,6 +53,15 @@ fn lines() -> Vec<(String, Vec<u8>)> {
     add("id cluster".into(), &epoch.cluster.0.0);
     add("id genesis epoch".into(), &epoch.id.0.0);
     add("id root".into(), &epoch.root().0.0);
+    add("epoch".into(), &epoch.encode());
+    let recovery = epoch.recovery();
+    add("epoch recovery".into(), &recovery.encode());
+    let (leave, enter) = (signers(&[1]), signers(&[9]));
+    let resumed = recovery.resumed(value().digest(), leave, enter, Height(96));
+    add("epoch resumed".into(), &resumed.encode());
+    let evicted = epoch.evicted(block, leave, enter, Height(96));
+    add("epoch evicted".into(), &evicted.encode());
+    add("digest value".into(), &value().digest().0);
     add("id batch".into(), &crate::batch::digest(b"batch").0.0);
     add("id session".into(), &session_of(&[63; 32]));
     add(
@@ -76,6 +91,10 @@ fn lines() -> Vec<(String, Vec<u8>)> {
     add(
         "statement checkpoint".into(),
         &statement::checkpoint(&epoch, height, block, state),
+    );
+    add(
+        "statement report".into(),
+        &statement::report(&epoch, height, block),
     );
     out
 }
@@ -129,12 +148,14 @@ fn statements_are_domains_of_their_own() {
             statement::car(epoch, ReplicaId(0), 3, CarId(id)),
             statement::ack(epoch, ReplicaId(0), 3, CarId(id)),
             statement::checkpoint(epoch, Height(3), BlockId(id), id),
+            statement::report(epoch, Height(3), BlockId(id)),
         ]
     };
-    let mut statements = [all(&epoch), all(&other)].concat();
+    let recovery = epoch.recovery();
+    let mut statements = [all(&epoch), all(&other), all(&recovery)].concat();
     statements.sort();
     statements.dedup();
-    assert_eq!(statements.len(), 12);
+    assert_eq!(statements.len(), 21);
 }
 
 /// The id of a block binds every field of the header, those behind digests included.
@@ -156,6 +177,8 @@ fn the_block_id_binds_every_field() {
         |h| h.checkpoint.state = digest(99),
         |h| h.excluded = None,
         |h| h.excluded = Some(SignerSet::EMPTY),
+        |h| h.justify.excluded = SignerSet::EMPTY,
+        |h| h.tc.as_mut().expect("one").excluded = SignerSet::EMPTY,
     ];
     let mut ids = vec![header().id()];
     for change in changes {
@@ -182,4 +205,57 @@ fn the_cluster_id_binds_keys_and_parameters_but_no_address() {
     assert_ne!(changed(|c| c.scheme = SchemeName::Ed25519), id);
     assert_ne!(changed(|c| c.rule = CommitRule::ThreeChain), id);
     assert_ne!(changed(|c| drop(c.members.pop())), id);
+    assert_ne!(changed(|c| c.envelope = 1), id);
+    assert_ne!(changed(|c| c.standbys = 1), id);
+}
+
+/// What a value says is bound by its digest, proofs and reports included: the recovery block's
+/// payload is that digest, and the next epoch's id.
+#[test]
+fn the_digest_of_a_value_binds_every_field() {
+    let changes: Vec<fn(&mut RecoveryValue)> = vec![
+        |v| v.excluded = signers(&[1]),
+        |v| v.standbys = SignerSet::EMPTY,
+        |v| v.base = BlockId(digest(99)),
+        |v| v.root_height = Height(99),
+        |v| v.frauds.clear(),
+        |v| v.reports[1].tip = BlockId(digest(99)),
+        |v| v.reports[1].proof = None,
+        |v| v.reports[1].signature = signature(99),
+        |v| drop(v.reports.pop()),
+    ];
+    let mut digests = vec![value().digest()];
+    for change in changes {
+        let mut value = value();
+        change(&mut value);
+        assert!(!digests.contains(&value.digest()));
+        digests.push(value.digest());
+    }
+}
+
+/// Epochs are named by their history: another start, another committee or another kind is another
+/// epoch.
+#[test]
+fn epochs_are_named_by_their_history() {
+    let genesis = committee(7).genesis();
+    let recovery = genesis.recovery();
+    let (out, nobody) = (signers(&[1, 2, 3]), SignerSet::EMPTY);
+    let ids = [
+        genesis.id,
+        recovery.id,
+        recovery.recovery().id,
+        recovery.resumed(digest(1), out, nobody, Height(9)).id,
+        recovery.resumed(digest(2), out, nobody, Height(9)).id,
+        recovery.resumed(digest(1), nobody, nobody, Height(9)).id,
+        genesis.resumed(digest(1), out, nobody, Height(9)).id,
+        recovery
+            .evicted(BlockId(digest(1)), out, nobody, Height(9))
+            .id,
+    ];
+    let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), ids.len());
+    let resumed = recovery.resumed(digest(1), out, signers(&[7]), Height(9));
+    assert_eq!(resumed.members, signers(&[0, 4, 5, 6, 7]));
+    assert!(!resumed.is_recovery());
+    assert_eq!(resumed.root_height, Height(9));
 }

@@ -41,12 +41,18 @@ fn before(whole: Bytes, tail_len_bytes: usize) -> Vec<u8> {
 #[test]
 fn oversized_prefixes_are_refused() {
     too_long::<Multisig>(&[0; 16], MULTISIG_LEN_MAX);
-    too_long::<Tc>(&[0; 40], REPLICAS_MAX);
+    too_long::<Tc>(&[0; 32 + 8 + 16], REPLICAS_MAX);
     too_long::<Vote>(&before(fixtures::vote().encode(), 9), SIGNATURE_LEN_MAX);
     too_long::<Car>(&[0; 32 + 2 + 8 + 32], CAR_BATCHES_MAX);
     too_long::<ChainResponse>(&[0; 32], CHAIN_HEADERS_MAX);
     too_long::<CommitProof>(&[], PROOF_CHAIN_MAX);
     too_long::<CommitProof>(&[0; 4], 3);
+    too_long::<Branch>(&[0; 32], CHAIN_HEADERS_MAX);
+    too_long::<RecoveryValue>(&[0; 16 + 16 + 32 + 8], FRAUDS_MAX);
+    too_long::<RecoveryValue>(&[0; 16 + 16 + 32 + 8 + 4], REPLICAS_MAX);
+    let core = fixtures::value().core().encode().len();
+    too_long::<EpochChange>(&vec![0; 32 + core], FRAUDS_MAX);
+    too_long::<Message>(&[23], FRAUDS_MAX);
     too_long::<Message>(&[11], CARS_MAX);
     too_long::<Message>(&[12], BATCH_REQUEST_MAX);
     too_long::<Request>(&[1, 0, 0, 0, 0, 0, 0, 0, 0], TX_LEN_MAX);

@@ -56,21 +56,23 @@ pub fn multisig() -> impl Strategy<Value = Multisig> {
 }
 
 pub fn qc() -> impl Strategy<Value = Qc> {
-    (epoch(), view(), block(), multisig()).prop_map(|(epoch, view, block, votes)| Qc {
+    let fields = (epoch(), view(), block(), signer_set(), multisig());
+    fields.prop_map(|(epoch, view, block, excluded, votes)| Qc {
         epoch,
         view,
         block,
-        excluded: SignerSet::EMPTY,
+        excluded,
         votes,
     })
 }
 
 pub fn tc() -> impl Strategy<Value = Tc> {
     let claims = btree_map(0u16..128, (view(), signature()), 0..6);
-    (epoch(), view(), claims).prop_map(|(epoch, view, claims)| Tc {
+    let fields = (epoch(), view(), signer_set(), claims);
+    fields.prop_map(|(epoch, view, excluded, claims)| Tc {
         epoch,
         view,
-        excluded: SignerSet::EMPTY,
+        excluded,
         claims: claims
             .into_iter()
             .map(|(replica, (high_qc_view, signature))| TimeoutClaim {
@@ -146,12 +148,12 @@ pub fn proposal() -> impl Strategy<Value = Proposal> {
 }
 
 pub fn vote() -> impl Strategy<Value = Vote> {
-    let fields = (epoch(), view(), block(), replica(), bytes(65));
-    fields.prop_map(|(epoch, view, block, voter, share)| Vote {
+    let fields = (epoch(), view(), block(), signer_set(), replica(), bytes(65));
+    fields.prop_map(|(epoch, view, block, excluded, voter, share)| Vote {
         epoch,
         view,
         block,
-        excluded: SignerSet::EMPTY,
+        excluded,
         voter,
         share,
     })
@@ -287,7 +289,116 @@ pub fn message() -> impl Strategy<Value = Message> {
         snapshot_request.prop_map(Message::SnapshotRequest),
         snapshot_chunk().prop_map(Message::SnapshotChunk),
     ];
-    prop_oneof![ordering, lanes, sync]
+    let notice =
+        (epoch(), height(), block(), mode()).prop_map(|(epoch, height, block, mode)| Notice {
+            epoch,
+            height,
+            block,
+            mode,
+        });
+    let proof_request =
+        (epoch(), height()).prop_map(|(epoch, height)| ProofRequest { epoch, height });
+    let branch_request = (epoch(), block(), height())
+        .prop_map(|(epoch, tip, above)| BranchRequest { epoch, tip, above });
+    let branch = (epoch(), vec(header(), 0..3))
+        .prop_map(|(epoch, headers)| Message::Branch(Branch { epoch, headers }));
+    let split = prop_oneof![
+        notice.prop_map(Message::Notice),
+        proof_request.prop_map(Message::ProofRequest),
+        commit_proof().prop_map(Message::Proof),
+        conflict().prop_map(|conflict| Message::Conflict(Box::new(conflict))),
+        branch_request.prop_map(Message::BranchRequest),
+        branch,
+        vec(fraud(), 0..3).prop_map(Message::Frauds),
+        fork_report().prop_map(|report| Message::ForkReport(Box::new(report))),
+        (epoch(), digest()).prop_map(|(epoch, value)| Message::ValueRequest(epoch, value)),
+        (epoch(), value()).prop_map(|(epoch, value)| Message::Value(epoch, Box::new(value))),
+        resumption().prop_map(|resumption| Message::Resumption(Box::new(resumption))),
+    ];
+    prop_oneof![ordering, lanes, sync, split]
+}
+
+fn conflict() -> impl Strategy<Value = Conflict> {
+    (epoch(), commit_proof(), commit_proof()).prop_map(|(epoch, first, second)| Conflict {
+        epoch,
+        first,
+        second,
+    })
+}
+
+fn core() -> impl Strategy<Value = HeaderCore> {
+    header().prop_map(|header| header.core())
+}
+
+pub fn fraud() -> impl Strategy<Value = Fraud> {
+    let signed =
+        || (core(), signature()).prop_map(|(core, signature)| SignedCore { core, signature });
+    prop_oneof![
+        (signed(), signed()).prop_map(|(first, second)| Fraud::Equivocation { first, second }),
+        (qc(), qc()).prop_map(|(first, second)| Fraud::DoubleVote { first, second }),
+        (qc(), core(), core(), qc(), core()).prop_map(
+            |(locking, child, parent, breaking, broken)| Fraud::LockBreak {
+                locking,
+                child,
+                parent,
+                breaking,
+                broken,
+            }
+        ),
+        (qc(), core(), tc()).prop_map(|(votes, voted, timeouts)| Fraud::StaleTimeout {
+            votes,
+            voted,
+            timeouts,
+        }),
+        (qc(), header()).prop_map(|(votes, header)| Fraud::UnjustifiedVote { votes, header }),
+        (car(), car()).prop_map(|(first, second)| Fraud::LaneEquivocation { first, second }),
+        (car_cert(), car_cert()).prop_map(|(first, second)| Fraud::DoubleAck { first, second }),
+    ]
+}
+
+fn fork_report() -> impl Strategy<Value = ForkReport> {
+    let place = (epoch(), replica(), height(), block());
+    (place, option::of(commit_proof()), signature()).prop_map(
+        |((epoch, replica, height, tip), proof, signature)| ForkReport {
+            epoch,
+            replica,
+            height,
+            tip,
+            proof,
+            signature,
+        },
+    )
+}
+
+pub fn value() -> impl Strategy<Value = RecoveryValue> {
+    let reports =
+        (vec(fork_report(), 3), btree_set(any::<u16>(), 0..3)).prop_map(|(reports, replicas)| {
+            let pairs = reports.into_iter().zip(replicas);
+            let with_replica = pairs.map(|(report, replica)| ForkReport {
+                replica: ReplicaId(replica),
+                ..report
+            });
+            with_replica.collect::<Vec<_>>()
+        });
+    let sets = (signer_set(), signer_set(), block(), height());
+    (sets, vec(fraud(), 0..3), reports).prop_map(
+        |((excluded, standbys, base, root_height), frauds, reports)| RecoveryValue {
+            excluded,
+            standbys,
+            base,
+            root_height,
+            frauds,
+            reports,
+        },
+    )
+}
+
+fn resumption() -> impl Strategy<Value = Resumption> {
+    (epoch(), value(), commit_proof()).prop_map(|(of, value, proof)| Resumption {
+        of,
+        value,
+        proof,
+    })
 }
 
 pub fn request() -> impl Strategy<Value = Request> {
@@ -295,6 +406,10 @@ pub fn request() -> impl Strategy<Value = Request> {
         bytes(300).prop_map(Request::Submit),
         (any::<u64>(), bytes(100)).prop_map(|(id, query)| Request::Query { id, query }),
         Just(Request::Status),
+        (any::<u64>(), conflict()).prop_map(|(id, conflict)| Request::Conflict {
+            id,
+            conflict: Box::new(conflict),
+        }),
     ]
 }
 
@@ -380,5 +495,15 @@ pub fn response() -> impl Strategy<Value = Response> {
         entries().prop_map(Response::Settled),
         answer,
         status,
+        (epoch(), mode()).prop_map(|(epoch, mode)| Response::Mode { epoch, mode }),
+        resumption().prop_map(|r| Response::EpochChange(Box::new(r.change()))),
+        (epoch(), height(), vec(entries(), 0..3)).prop_map(|(epoch, height, sessions)| {
+            Response::Moved {
+                epoch,
+                height,
+                sessions,
+            }
+        }),
+        (any::<u64>(), any::<bool>()).prop_map(|(id, conflict)| Response::Judged { id, conflict }),
     ]
 }

@@ -1,0 +1,5 @@
+mod attribution;
+mod closed_box;
+mod gate;
+mod toy;
+mod watch;

@@ -1,0 +1,410 @@
+//! Branches that other replicas committed in this epoch: their headers, walked down by hash from a
+//! tip whose commit proof was checked until they meet the own executed chain, and then their bytes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use types::limits::CHAIN_HEADERS_MAX;
+use types::{
+    BlockId, BranchRequest, CommitProof, Header, Height, Message, ReplicaId, SignerSet, recovery,
+};
+
+use crate::core::Core;
+use crate::delivery::{DeliveredBlock, Delivery};
+use crate::effect::{Effect, Nanos};
+use crate::lanes::CutEntry;
+
+/// Most branches followed: one per replica, and those of the conflict.
+const BRANCHES_MAX: usize = 2 * types::limits::REPLICAS_MAX;
+/// Most headers of one branch.
+const HEADERS_MAX: usize = 1 << 16;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    /// The committed block, and the last certified one of its proof.
+    tip: BlockId,
+    tip_height: Height,
+    top: BlockId,
+    /// Ascending, ending in `top` (or in `tip` where nobody has the rest).
+    headers: VecDeque<Arc<Header>>,
+    /// The header that is asked for.
+    next: BlockId,
+    /// Newest block in common with the own executed chain, once known.
+    base: Option<Height>,
+    /// Bytes, once the headers are whole.
+    delivery: Option<Delivery>,
+    /// All bytes up to the tip are here.
+    complete: bool,
+    /// It leads nowhere: longer than anything, or to another root.
+    hopeless: bool,
+    holders: SignerSet,
+    asked_ns: Option<Nanos>,
+    attempts: u32,
+}
+
+/// All branches by tip.
+pub(crate) type Branches = BTreeMap<BlockId, Branch>;
+
+impl Core {
+    /// Follows the branch that `proof` (checked) ends in; whoever sent it should have it.
+    pub fn want_branch(
+        &mut self,
+        now: Nanos,
+        proof: &CommitProof,
+        holder: ReplicaId,
+        executed: Height,
+        out: &mut Vec<Effect>,
+    ) {
+        let (Some(tip), Some(top)) = (proof.chain.first(), proof.chain.last()) else {
+            return;
+        };
+        let id = tip.id();
+        if self.executed_block(tip.height, executed) == Some(id) {
+            return;
+        }
+        if let Some(branch) = self.branches.get_mut(&id) {
+            branch.holders.insert(holder);
+            return;
+        }
+        if self.branches.len() >= BRANCHES_MAX {
+            return;
+        }
+        let branch = Branch {
+            tip: id,
+            tip_height: tip.height,
+            top: top.id(),
+            headers: VecDeque::new(),
+            next: top.id(),
+            base: None,
+            delivery: None,
+            complete: false,
+            hopeless: false,
+            holders: SignerSet::from_iter([holder]),
+            asked_ns: None,
+            attempts: 0,
+        };
+        self.branches.insert(id, branch);
+        self.follow(now, id, executed, out);
+    }
+
+    /// Answers with headers from `tip` down.
+    pub fn handle_branch_request(
+        &mut self,
+        from: ReplicaId,
+        request: &BranchRequest,
+        out: &mut Vec<Effect>,
+    ) {
+        if request.epoch != self.config.epoch.id {
+            return;
+        }
+        let headers = self.headers_down(request.tip, request.above, CHAIN_HEADERS_MAX);
+        if headers.is_empty() {
+            return;
+        }
+        let branch = recovery::Branch {
+            epoch: request.epoch,
+            headers: headers.iter().map(|h| h.as_ref().clone()).collect(),
+        };
+        out.push(Effect::Send {
+            to: SignerSet::from_iter([from]),
+            message: Message::Branch(branch),
+            durable: false,
+        });
+    }
+
+    /// From the tree, or from another branch that is being followed.
+    fn headers_down(&self, tip: BlockId, above: Height, most: usize) -> Vec<Arc<Header>> {
+        let own = self.tree.branch(tip, above, most);
+        if !own.is_empty() {
+            return own;
+        }
+        for branch in self.branches.values() {
+            let at = branch.headers.iter().position(|h| h.id() == tip);
+            if let Some(at) = at {
+                let down = branch.headers.iter().take(at + 1);
+                let mut headers: Vec<_> = down.filter(|h| h.height > above).cloned().collect();
+                let skip = headers.len().saturating_sub(most);
+                return headers.split_off(skip);
+            }
+        }
+        Vec::new()
+    }
+
+    /// A piece of a branch: bound by the id that was asked for.
+    pub fn handle_branch(
+        &mut self,
+        now: Nanos,
+        branch: recovery::Branch,
+        executed: Height,
+        out: &mut Vec<Effect>,
+    ) {
+        if branch.epoch != self.config.epoch.id {
+            return;
+        }
+        let Some(last) = branch.headers.last() else {
+            return;
+        };
+        let id = last.id();
+        let waiting: Vec<BlockId> = self
+            .branches
+            .values()
+            .filter(|b| b.base.is_none() && !b.hopeless && b.next == id)
+            .map(|b| b.tip)
+            .collect();
+        if waiting.is_empty() || !is_linked(&branch.headers) {
+            return;
+        }
+        let headers: Vec<Arc<Header>> = branch.headers.into_iter().map(Arc::new).collect();
+        for tip in waiting {
+            if let Some(branch) = self.branches.get_mut(&tip) {
+                for header in headers.iter().rev() {
+                    branch.next = header.parent();
+                    branch.headers.push_front(header.clone());
+                }
+                branch.asked_ns = None;
+                branch.hopeless |= branch.headers.len() > HEADERS_MAX;
+            }
+            self.follow(now, tip, executed, out);
+        }
+    }
+
+    /// Goes down as far as own headers reach; links, or asks for what comes next.
+    fn follow(&mut self, now: Nanos, tip: BlockId, executed: Height, out: &mut Vec<Effect>) {
+        let Some(mut branch) = self.branches.remove(&tip) else {
+            return;
+        };
+        while branch.base.is_none() && !branch.hopeless {
+            if let Some(first) = branch.headers.front() {
+                let below = Height(first.height.0.saturating_sub(1));
+                if self.executed_block(below, executed) == Some(branch.next) {
+                    branch.base = Some(below);
+                    break;
+                }
+                branch.hopeless |= below <= self.config.epoch.root_height;
+            }
+            let found = self.headers_down(branch.next, Height(0), 1);
+            let Some(header) = found.into_iter().next() else {
+                break;
+            };
+            branch.next = header.parent();
+            branch.headers.push_front(header);
+        }
+        if branch.base.is_none() && !branch.hopeless && branch.asked_ns.is_none() {
+            self.ask_branch(now, &mut branch, executed, out);
+        }
+        self.branches.insert(tip, branch);
+        self.gather_branch(now, tip, out);
+    }
+
+    fn ask_branch(
+        &mut self,
+        now: Nanos,
+        branch: &mut Branch,
+        _executed: Height,
+        out: &mut Vec<Effect>,
+    ) {
+        branch.asked_ns = Some(now);
+        let to = self.pick(branch.holders, branch.attempts);
+        branch.attempts = branch.attempts.wrapping_add(1);
+        // Nobody may have the certified end of a proof any more: then the committed block will do.
+        if branch.attempts.is_multiple_of(4) && branch.headers.is_empty() {
+            branch.next = match branch.next == branch.top {
+                true => branch.tip,
+                false => branch.top,
+            };
+        }
+        out.push(Effect::Send {
+            to,
+            message: Message::BranchRequest(BranchRequest {
+                epoch: self.config.epoch.id,
+                tip: branch.next,
+                above: Height(self.tree.horizon().0.saturating_sub(1)),
+            }),
+            durable: false,
+        });
+    }
+
+    /// Time has passed: asks again for headers and bytes.
+    pub fn retry_branches(&mut self, now: Nanos, executed: Height, out: &mut Vec<Effect>) {
+        let again = self.config.timing.fetch_ns;
+        for tip in self.branches.keys().copied().collect::<Vec<_>>() {
+            let Some(branch) = self.branches.get_mut(&tip) else {
+                continue;
+            };
+            let due = branch.asked_ns.is_none_or(|at| now >= at + again);
+            if branch.base.is_none() && due {
+                branch.asked_ns = None;
+                self.follow(now, tip, executed, out);
+            }
+        }
+        self.gather_branches(now, out);
+    }
+
+    /// Bytes arrived, or time has passed.
+    pub fn gather_branches(&mut self, now: Nanos, out: &mut Vec<Effect>) {
+        for tip in self.branches.keys().copied().collect::<Vec<_>>() {
+            self.gather_branch(now, tip, out);
+        }
+    }
+
+    fn gather_branch(&mut self, now: Nanos, tip: BlockId, out: &mut Vec<Effect>) {
+        let Some(branch) = self.branches.get(&tip) else {
+            return;
+        };
+        let (false, Some(base)) = (branch.complete, branch.base) else {
+            return;
+        };
+        if branch.delivery.is_none() {
+            let headers: Vec<_> = branch.headers.iter().cloned().collect();
+            let delivery = self.deliver_from(base, &headers, branch.tip_height);
+            let Some(branch) = self.branches.get_mut(&tip) else {
+                return;
+            };
+            branch.hopeless |= delivery.is_none();
+            branch.delivery = delivery;
+        }
+        let Some(branch) = self.branches.get_mut(&tip) else {
+            return;
+        };
+        let Some(delivery) = &mut branch.delivery else {
+            return;
+        };
+        while delivery.pop_ready(&self.lanes).is_some() {}
+        branch.complete = delivery.len() == 0;
+        if branch.complete {
+            return;
+        }
+        let again = 2 * self.config.timing.fetch_ns;
+        let wants = delivery.wants(&self.lanes, now, again);
+        let (holders, attempts) = (branch.holders, branch.attempts);
+        if !wants.is_empty() {
+            branch.attempts = branch.attempts.wrapping_add(1);
+        }
+        self.ask_for(wants, Some(holders), attempts, out);
+    }
+
+    /// A delivery of `headers`, up to `tip`, that goes on from the own executed chain at `base`.
+    fn deliver_from(&self, base: Height, headers: &[Arc<Header>], tip: Height) -> Option<Delivery> {
+        let mut cut = self.cut_at(base)?;
+        let mut delivery = self.delivery.branch_off(&cut, base);
+        for header in headers.iter().take_while(|h| h.height <= tip) {
+            cut = crate::tree::extend_cut(&cut, header)?;
+            delivery.push(header.clone(), header.id(), cut.clone());
+        }
+        Some(delivery)
+    }
+
+    /// Blocks of the chain that ends in `tip`, above `floor`, with their bytes; none while some are
+    /// missing. `tip` is a branch that is followed, or a block of the own executed chain.
+    pub fn chain_blocks(
+        &self,
+        tip: BlockId,
+        floor: Height,
+        executed: Height,
+    ) -> Option<Vec<DeliveredBlock>> {
+        let headers = self.chain_headers(tip, floor, executed)?;
+        let top = headers.last().map_or(floor, |h| h.height);
+        let mut delivery = self.deliver_from(floor, &headers, top)?;
+        let mut out = Vec::with_capacity(headers.len());
+        while let Some(block) = delivery.pop_ready(&self.lanes) {
+            out.push(block);
+        }
+        (delivery.len() == 0).then_some(out)
+    }
+
+    /// Headers of the chain that ends in the committed block `tip`, above `floor`, ascending.
+    pub fn chain_headers(
+        &self,
+        tip: BlockId,
+        floor: Height,
+        executed: Height,
+    ) -> Option<Vec<Arc<Header>>> {
+        let own = |up_to: Height| -> Option<Vec<Arc<Header>>> {
+            (floor.next().0..=up_to.0)
+                .map(|h| Some(self.tree.committed_at(Height(h))?.header.clone()))
+                .collect()
+        };
+        if let Some(branch) = self.branches.get(&tip) {
+            let mut headers = own(branch.base?)?;
+            let rest = branch.headers.iter();
+            let rest = rest.filter(|h| h.height > floor && h.height <= branch.tip_height);
+            headers.extend(rest.cloned());
+            return Some(headers);
+        }
+        let height = (self.config.epoch.root_height.0..=executed.0)
+            .rev()
+            .map(Height)
+            .find(|h| self.executed_block(*h, executed) == Some(tip))?;
+        own(height)
+    }
+
+    /// Where the branch that ends in `tip` leaves the own executed chain; none while unknown. The
+    /// height of `tip` itself if it lies on that chain.
+    pub fn branch_base(&self, tip: BlockId, height: Height, executed: Height) -> Option<Height> {
+        if self.executed_block(height, executed) == Some(tip) {
+            return Some(height);
+        }
+        self.branches.get(&tip)?.base
+    }
+
+    /// Whether all bytes of the chain that ends in `tip` are here.
+    pub fn holds_branch(&self, tip: BlockId, height: Height, executed: Height) -> bool {
+        self.executed_block(height, executed) == Some(tip)
+            || self.branches.get(&tip).is_some_and(|b| b.complete)
+    }
+
+    /// All certified headers of a branch above its base, beyond its tip if they are known.
+    pub fn branch_headers(&self, tip: BlockId) -> Option<Vec<Arc<Header>>> {
+        let branch = self.branches.get(&tip)?;
+        branch.base?;
+        Some(branch.headers.iter().cloned().collect())
+    }
+
+    /// Own headers above `above` up to `top`, ascending, certified ones beyond the tip included.
+    pub fn own_headers(&self, top: BlockId, above: Height) -> Vec<Arc<Header>> {
+        self.tree.branch(top, above, HEADERS_MAX)
+    }
+
+    /// The block of the own executed chain at `height`.
+    pub fn executed_block(&self, height: Height, executed: Height) -> Option<BlockId> {
+        if height > executed {
+            return None;
+        }
+        if height == self.config.epoch.root_height {
+            return Some(self.config.epoch.root());
+        }
+        self.tree.block_id_at(height)
+    }
+
+    fn cut_at(&self, height: Height) -> Option<Arc<Vec<CutEntry>>> {
+        if height == self.config.epoch.root_height {
+            return Some(Arc::new(vec![CutEntry::default(); self.config.epoch.n]));
+        }
+        if let Some(block) = self.tree.committed_at(height) {
+            return Some(block.cut.clone());
+        }
+        let order = self.order_states.get(&height)?;
+        Some(Arc::new(order.cut.clone()))
+    }
+
+    /// True if some branch that is followed lacks exactly this car.
+    pub(crate) fn branches_lack(&self, lane: ReplicaId, id: types::CarId) -> bool {
+        let open = self.branches.values().filter(|b| !b.complete);
+        open.filter_map(|b| b.delivery.as_ref())
+            .any(|delivery| delivery.lacks(lane, id, &self.lanes))
+    }
+
+    /// Branches that are known to lead nowhere.
+    pub fn is_hopeless(&self, tip: BlockId) -> bool {
+        self.branches.get(&tip).is_some_and(|b| b.hopeless)
+    }
+}
+
+fn is_linked(headers: &[Header]) -> bool {
+    headers.windows(2).all(|pair| {
+        pair[1].parent() == pair[0].id()
+            && pair[1].height == pair[0].height.next()
+            && pair[1].epoch == pair[0].epoch
+    })
+}

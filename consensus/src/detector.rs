@@ -1,0 +1,156 @@
+//! The open-box detector's first half: commit notices. Every replica tells all others its newest
+//! committed block; one that committed another block at that height asks for the proof. A notice
+//! alone changes nothing, and costs at most one constant-size question per peer and interval.
+
+use types::{Height, Message, Mode, Notice, ProofRequest, ReplicaId, SignerSet};
+
+use crate::core::Core;
+use crate::effect::{Effect, Nanos};
+
+/// How often commits are told, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Notices {
+    /// Shortest distance.
+    pub interval_ns: Nanos,
+    /// Longest silence, even if nothing new was committed: a peer may not have heard it.
+    pub idle_ns: Nanos,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Detector {
+    told: Height,
+    told_ns: Nanos,
+    /// Each peer's newest notice beyond the own tip.
+    heard: Vec<Option<Notice>>,
+    /// What each peer was asked to prove, and when.
+    asked: Vec<Option<(Height, Nanos)>>,
+    /// The height at which a peer's notice differed last.
+    differed: Vec<Height>,
+}
+
+impl Detector {
+    pub fn new(n: usize) -> Detector {
+        Detector {
+            told: Height(0),
+            told_ns: 0,
+            heard: vec![None; n],
+            asked: vec![None; n],
+            differed: vec![Height(0); n],
+        }
+    }
+}
+
+impl Core {
+    /// When the next notice is due; never if nothing was committed or the detector is off.
+    pub(crate) fn notice_due_ns(&self) -> Nanos {
+        let tip = self.tree.tip().height;
+        match self.config.notices {
+            Some(notices) if tip > self.detector.told => {
+                self.detector.told_ns + notices.interval_ns.max(self.pacemaker.usual_ns())
+            }
+            Some(notices) if tip > self.config.epoch.root_height => {
+                self.detector.told_ns + notices.idle_ns
+            }
+            _ => Nanos::MAX,
+        }
+    }
+
+    pub(crate) fn tell_commits(&mut self, now: Nanos, out: &mut Vec<Effect>) {
+        if now < self.notice_due_ns() {
+            return;
+        }
+        self.detector.told = self.tree.tip().height;
+        self.detector.told_ns = now;
+        self.tell_commit(self.config.others(), out);
+        for at in 0..self.detector.heard.len() {
+            if let Some(notice) = self.detector.heard[at].take() {
+                self.handle_notice(now, ReplicaId(at as u16), &notice, out);
+            }
+        }
+    }
+
+    /// Tells where this replica is.
+    pub fn tell_commit(&self, to: SignerSet, out: &mut Vec<Effect>) {
+        let tip = self.tree.tip();
+        if self.config.notices.is_none() || tip.height <= self.config.epoch.root_height {
+            return;
+        }
+        let mode = match self.halted {
+            true => Mode::DegradedSafe,
+            false => Mode::Nominal,
+        };
+        let notice = Notice {
+            epoch: self.config.epoch.id,
+            height: tip.height,
+            block: tip.id,
+            mode,
+        };
+        out.push(Effect::Send {
+            to,
+            message: Message::Notice(notice),
+            durable: false,
+        });
+    }
+
+    /// Compares a peer's newest committed block with the own chain, now or when it gets there.
+    pub fn handle_notice(
+        &mut self,
+        now: Nanos,
+        from: ReplicaId,
+        notice: &Notice,
+        out: &mut Vec<Effect>,
+    ) {
+        let known = notice.epoch == self.config.epoch.id && self.config.notices.is_some();
+        let Some(heard) = self.detector.heard.get_mut(from.index()).filter(|_| known) else {
+            return;
+        };
+        if notice.height > self.tree.tip().height {
+            *heard = Some(*notice);
+            return;
+        }
+        let own = self.tree.block_id_at(notice.height);
+        if own.is_none_or(|own| own == notice.block) {
+            return;
+        }
+        self.detector.differed[from.index()] = notice.height;
+        self.ask_proof(now, from, notice.height, out);
+    }
+
+    /// Whether a peer's notice named another block than the own one at `height`.
+    pub fn heard_otherwise(&self, from: ReplicaId, height: Height) -> bool {
+        self.detector.differed.get(from.index()) == Some(&height)
+    }
+
+    /// Asks a peer to prove what it committed at `height`, unless it was asked just now.
+    pub fn ask_proof(
+        &mut self,
+        now: Nanos,
+        from: ReplicaId,
+        height: Height,
+        out: &mut Vec<Effect>,
+    ) {
+        let patience = 2 * self.config.timing.fetch_ns;
+        let Some(asked) = self.detector.asked.get_mut(from.index()) else {
+            return;
+        };
+        if asked.is_some_and(|(_, at)| now < at + patience) {
+            return;
+        }
+        *asked = Some((height, now));
+        out.push(Effect::Send {
+            to: SignerSet::from_iter([from]),
+            message: Message::ProofRequest(ProofRequest {
+                epoch: self.config.epoch.id,
+                height,
+            }),
+            durable: false,
+        });
+    }
+
+    /// Whether this peer owes a proof for `height`: only then is one worth checking.
+    pub fn expects_proof(&self, from: ReplicaId, height: Height) -> bool {
+        let asked = self.detector.asked.get(from.index());
+        asked.is_some_and(|asked| asked.is_some_and(|(at, _)| at == height))
+    }
+}

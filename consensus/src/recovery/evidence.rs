@@ -1,0 +1,192 @@
+//! From two conflicting commits to proofs of fraud: the open-box detector's second half.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use types::{BlockId, CommitProof, Conflict, Digest, Fraud, Header, ReplicaId, Verified};
+
+use super::{Recovery, top_of};
+use crate::accountability::{Attribution, Segment};
+use crate::core::Core;
+use crate::effect::{Check, Effect, Nanos};
+
+/// Most pairs of proofs compared, and candidates examined.
+const PAIRS_MAX: usize = 512;
+const CANDIDATES_MAX: usize = 2048;
+
+/// What was compared, and what is being examined.
+#[derive(Debug, Default)]
+pub(super) struct Attributing {
+    done: BTreeSet<(BlockId, BlockId)>,
+    /// Where each candidate came from: its branches offer another one if it does not verify.
+    asked: BTreeMap<Digest, usize>,
+    open: Vec<Attribution>,
+    pub told_ns: Nanos,
+}
+
+impl Recovery {
+    /// A peer, or a client, shows a conflict of this epoch (checked): another pair to compare.
+    pub fn handle_conflict(
+        &mut self,
+        now: Nanos,
+        from: ReplicaId,
+        conflict: Verified<Conflict>,
+        split: &mut Core,
+        out: &mut Vec<Effect>,
+    ) {
+        let conflict = conflict.into_inner();
+        if conflict.epoch != self.of.id || self.merged {
+            return;
+        }
+        for proof in [&conflict.first, &conflict.second] {
+            split.want_branch(now, proof, from, self.executed, out);
+        }
+        self.begin(now, conflict, out);
+        self.advance(now, split, out);
+    }
+
+    /// Proofs of fraud whose signatures were checked.
+    pub fn handle_frauds(
+        &mut self,
+        now: Nanos,
+        frauds: Vec<Verified<Fraud>>,
+        split: &mut Core,
+        out: &mut Vec<Effect>,
+    ) {
+        for fraud in frauds {
+            self.convict(now, fraud.into_inner(), out);
+        }
+        self.advance(now, split, out);
+    }
+
+    /// Whether a proof could convict anybody new: only then is it worth checking.
+    pub fn wants_fraud(&self, fraud: &Fraud) -> bool {
+        let of_us = fraud.epoch() == self.of.id || fraud.epoch() == self.epoch().id;
+        let culprits = crate::accountability::culprits(self.rule, fraud);
+        of_us && culprits.is_ok_and(|set| !set.is_subset(self.excluded))
+    }
+
+    /// Compares every pair of commit proofs whose chains are known by now.
+    pub(super) fn attribute(&mut self, split: &Core, out: &mut Vec<Effect>) {
+        let proofs = self.proofs();
+        for (at, first) in proofs.iter().enumerate() {
+            for second in &proofs[at + 1..] {
+                if let Some(mut found) = self.compare(split, first, second) {
+                    let candidates = found.candidates();
+                    self.attribution.open.push(found);
+                    self.examine(self.attribution.open.len() - 1, candidates, out);
+                }
+            }
+        }
+    }
+
+    /// Candidates that did not verify: a certificate in them is forged, and whoever built on it is
+    /// the next to be looked at.
+    pub fn candidates_failed(&mut self, frauds: &[Fraud], out: &mut Vec<Effect>) {
+        for fraud in frauds {
+            let Some(at) = self.attribution.asked.get(&fraud.digest()).copied() else {
+                continue;
+            };
+            let next = self.attribution.open[at].failed(fraud);
+            self.examine(at, next, out);
+        }
+    }
+
+    fn examine(&mut self, from: usize, mut candidates: Vec<Fraud>, out: &mut Vec<Effect>) {
+        candidates.retain(|fraud| {
+            let fresh = self.wants_fraud(fraud)
+                && self.attribution.asked.len() < CANDIDATES_MAX
+                && !self.attribution.asked.contains_key(&fraud.digest());
+            if fresh {
+                self.attribution.asked.insert(fraud.digest(), from);
+            }
+            fresh
+        });
+        if !candidates.is_empty() {
+            out.push(Effect::Check(Check::Frauds {
+                epoch: self.of,
+                frauds: candidates,
+            }));
+        }
+    }
+
+    /// All checked commit proofs of the split epoch, one for each tip.
+    fn proofs(&self) -> Vec<CommitProof> {
+        let conflict = self.conflict.iter().flat_map(|c| [&c.first, &c.second]);
+        let reports = self.reports.values().filter_map(|r| r.proof.as_ref());
+        let mut seen = BTreeSet::new();
+        conflict
+            .chain(reports)
+            .filter(|proof| {
+                proof
+                    .chain
+                    .first()
+                    .is_some_and(|core| seen.insert(core.id()))
+            })
+            .cloned()
+            .collect()
+    }
+
+    fn compare(
+        &mut self,
+        split: &Core,
+        first: &CommitProof,
+        second: &CommitProof,
+    ) -> Option<Attribution> {
+        let (Some(a), Some(b)) = (first.chain.first(), second.chain.first()) else {
+            return None;
+        };
+        let key = (a.id().min(b.id()), a.id().max(b.id()));
+        if self.attribution.done.contains(&key) || self.attribution.done.len() >= PAIRS_MAX {
+            return None;
+        }
+        let base =
+            |core: &types::HeaderCore| split.branch_base(core.id(), core.height, self.executed);
+        let (Some(base_a), Some(base_b)) = (base(a), base(b)) else {
+            return None;
+        };
+        let floor = base_a.min(base_b);
+        let (Some(mut one), Some(mut two)) = (
+            self.headers(split, first, floor),
+            self.headers(split, second, floor),
+        ) else {
+            return None;
+        };
+        self.attribution.done.insert(key);
+        let shared = one.iter().zip(&two).take_while(|(x, y)| x.id() == y.id());
+        let shared = shared.count();
+        one.drain(..shared);
+        two.drain(..shared);
+        if one.is_empty() || two.is_empty() {
+            return None;
+        }
+        let segment = |headers, proof: &CommitProof| Segment {
+            headers,
+            certs: proof.certs.clone(),
+        };
+        let (a, b) = (segment(one, first), segment(two, second));
+        Attribution::new(self.rule, &self.of, a, b).ok()
+    }
+
+    /// Headers of the chain behind a proof above `floor`, up to its last certified one.
+    fn headers(
+        &self,
+        split: &Core,
+        proof: &CommitProof,
+        floor: types::Height,
+    ) -> Option<Vec<Arc<Header>>> {
+        let tip = proof.chain.first()?;
+        let id = tip.id();
+        if split.executed_block(tip.height, self.executed) == Some(id) {
+            let headers = split.own_headers(top_of(proof)?, floor);
+            return (!headers.is_empty()).then_some(headers);
+        }
+        let base = split.branch_base(id, tip.height, self.executed)?;
+        let mut headers = match split.executed_block(base, self.executed) {
+            Some(block) if base > floor => split.own_headers(block, floor),
+            _ => Vec::new(),
+        };
+        headers.extend(split.branch_headers(id)?);
+        Some(headers)
+    }
+}

@@ -1,0 +1,141 @@
+//! Where receipts said that transactions stand, as long as somebody may say otherwise.
+
+use std::collections::{HashMap, VecDeque};
+
+use types::Height;
+use types::client::{Entry, Outcome};
+
+/// Receipts remembered; the oldest is forgotten first.
+const PLACES_MAX: usize = 1 << 20;
+
+/// A transaction's place and outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub height: Height,
+    pub position: u32,
+    pub outcome: Outcome,
+}
+
+impl Place {
+    /// What an entry says.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Place {
+        Place {
+            height: entry.height,
+            position: entry.position,
+            outcome: entry.outcome,
+        }
+    }
+}
+
+/// What became of a receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is as it was: somebody else told the same before.
+    Same,
+    /// Another place, the same effect.
+    Moved,
+    /// It has no effect any more.
+    Invalidated,
+    /// It had no effect, and has one now.
+    Revived,
+    /// Nobody remembers a receipt.
+    Unknown,
+}
+
+/// Session and sequence number to place.
+#[derive(Debug)]
+pub struct Places {
+    capacity: usize,
+    places: HashMap<(u32, u64), Place>,
+    order: VecDeque<(u32, u64)>,
+}
+
+impl Default for Places {
+    fn default() -> Places {
+        Places::with_capacity(PLACES_MAX)
+    }
+}
+
+impl Places {
+    fn with_capacity(capacity: usize) -> Places {
+        Places {
+            capacity,
+            places: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    /// A receipt was given.
+    pub fn add(&mut self, session: u32, seq: u64, place: Place) {
+        if self.places.insert((session, seq), place).is_none() {
+            self.order.push_back((session, seq));
+        }
+        if self.order.len() > self.capacity
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.places.remove(&oldest);
+        }
+    }
+
+    /// A receipt is said to stand elsewhere.
+    pub fn move_to(&mut self, session: u32, seq: u64, to: Place) -> Fate {
+        let Some(place) = self.places.get_mut(&(session, seq)) else {
+            return Fate::Unknown;
+        };
+        let from = std::mem::replace(place, to);
+        let has_effect =
+            |place: &Place| matches!(place.outcome, Outcome::Applied | Outcome::Duplicate);
+        match (has_effect(&from), has_effect(&to)) {
+            (true, false) => Fate::Invalidated,
+            (false, true) => Fate::Revived,
+            _ if (from.height, from.position) == (to.height, to.position) => Fate::Same,
+            _ => Fate::Moved,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(height: u64, outcome: Outcome) -> Place {
+        Place {
+            height: Height(height),
+            position: 3,
+            outcome,
+        }
+    }
+
+    #[test]
+    fn fates_are_told_apart_and_told_once() {
+        use Outcome::{Applied, Duplicate, Rejected};
+        let mut places = Places::default();
+        for seq in 1..=4 {
+            places.add(0, seq, place(10, Applied));
+        }
+        assert_eq!(places.move_to(0, 1, place(20, Applied)), Fate::Moved);
+        assert_eq!(places.move_to(0, 1, place(20, Applied)), Fate::Same);
+        // "Ordered before, there" is the same effect.
+        assert_eq!(places.move_to(0, 2, place(10, Duplicate)), Fate::Same);
+        let rejected = place(20, Rejected(1));
+        assert_eq!(places.move_to(0, 3, rejected), Fate::Invalidated);
+        assert_eq!(places.move_to(0, 3, rejected), Fate::Same);
+        assert_eq!(places.move_to(0, 3, place(21, Applied)), Fate::Revived);
+        assert_eq!(places.move_to(0, 9, rejected), Fate::Unknown);
+        assert_eq!(places.move_to(1, 4, rejected), Fate::Unknown);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut places = Places::with_capacity(2);
+        for seq in 1..=3 {
+            places.add(0, seq, place(10, Outcome::Applied));
+            places.add(0, seq, place(10, Outcome::Applied));
+        }
+        let to = place(11, Outcome::Applied);
+        assert_eq!(places.move_to(0, 1, to), Fate::Unknown);
+        assert_eq!(places.move_to(0, 2, to), Fate::Moved);
+        assert_eq!(places.order.len(), places.places.len());
+    }
+}

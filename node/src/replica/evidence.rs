@@ -1,0 +1,202 @@
+//! Everything about a split that arrives: notices, proofs, conflicts, proofs of fraud, reports,
+//! values. What is not worth checking is dropped before it costs a signature.
+
+use consensus::Recovery;
+use consensus::accountability::culprits;
+use crypto::Job;
+use types::client::Response;
+use types::{CommitProof, Conflict, Fraud, Height, Message, ReplicaId, SignerSet, Verified};
+
+use super::outbox::Out;
+use super::{Pending, Replica};
+use crate::incident::{Incident, What};
+use crate::platform::{ClientId, Platform};
+
+impl<P: Platform> Replica<P> {
+    pub(super) fn note(&mut self, now: u64, what: What) {
+        self.incidents.push(Incident { at_ns: now, what });
+    }
+
+    /// A message about the working epoch's consistency, or about its recovery.
+    pub(super) fn on_evidence(&mut self, now: u64, from: ReplicaId, message: Message) {
+        if self.config.recovery.is_none() {
+            return;
+        }
+        match message {
+            Message::Notice(m) => {
+                self.core.handle_notice(now, from, &m, &mut self.effects);
+            }
+            Message::Proof(m) => {
+                let height = m.block().map(|core| core.height);
+                let asked = height.is_some_and(|height| self.core.expects_proof(from, height));
+                if asked && self.recovery.is_none() {
+                    self.check(from, Job::CommitProof(m));
+                }
+            }
+            Message::Conflict(m) => {
+                if self
+                    .recovery
+                    .as_ref()
+                    .is_none_or(|r| r.conflict().is_none())
+                {
+                    self.check(from, Job::Conflict(m));
+                }
+            }
+            Message::Frauds(frauds) => self.on_frauds(from, frauds),
+            Message::ForkReport(m) if m.replica == from => {
+                if self.recovery.as_ref().is_some_and(|r| !r.has_report(from)) {
+                    self.check(from, Job::Report(m));
+                }
+            }
+            Message::Value(epoch, m) if epoch == self.config.epoch.id => {
+                self.on_eviction_value(*m);
+            }
+            Message::Value(_, m) => {
+                if self.recovery.as_ref().is_some_and(|r| r.wants_value(&m)) {
+                    self.check(from, Job::Value(m));
+                }
+            }
+            Message::ValueRequest(epoch, digest) if epoch == self.config.epoch.id => {
+                if let Some(value) = self.eviction(digest).cloned() {
+                    let to = SignerSet::from_iter([from]);
+                    let message = Message::Value(epoch, Box::new(value));
+                    self.outbox.push(Out::Peers(to, message));
+                }
+            }
+            Message::ValueRequest(_, digest) => {
+                if let Some(recovery) = &self.recovery {
+                    recovery.handle_value_request(from, digest, &mut self.recovery_effects);
+                }
+            }
+            Message::Resumption(m) => {
+                if self
+                    .recovery
+                    .as_ref()
+                    .is_none_or(|r| r.resumption().is_none())
+                {
+                    self.check(from, Job::Resumption(m));
+                }
+            }
+            _ => self.counters.frames_malformed += 1,
+        }
+    }
+
+    fn on_frauds(&mut self, from: ReplicaId, mut frauds: Vec<Fraud>) {
+        let (rule, known) = (self.core.rule(), self.evictions.culprits);
+        frauds.retain(|fraud| match &self.recovery {
+            Some(recovery) => recovery.wants_fraud(fraud),
+            None => {
+                fraud.epoch() == self.config.epoch.id
+                    && culprits(rule, fraud).is_ok_and(|found| !found.is_subset(known))
+            }
+        });
+        if !frauds.is_empty() {
+            self.check(from, Job::Frauds(frauds));
+        }
+    }
+
+    /// Proves what was committed here at a height.
+    pub(super) fn serve_proof(&mut self, from: ReplicaId, height: Height) {
+        let past = self.past.as_ref().map(|past| &past.proofs);
+        let proofs = [Some(&self.proofs), past];
+        let known = proofs.iter().flatten().find_map(|p| p.get(&height));
+        if let Some(proof) = known {
+            let to = SignerSet::from_iter([from]);
+            let message = Message::Proof(proof.as_ref().clone());
+            self.outbox.push(Out::Peers(to, message));
+        }
+    }
+
+    /// A peer's proof for a height was checked: does it contradict what was committed here?
+    pub(super) fn proof_checked(&mut self, now: u64, from: ReplicaId, other: &CommitProof) {
+        let Some(block) = other.block() else { return };
+        let Some(own) = self.proofs.get(&block.height) else {
+            return;
+        };
+        if own.block().map(types::HeaderCore::id) == Some(block.id()) {
+            let height = block.height;
+            self.tip_confirmed(now, height);
+            if !self.core.heard_otherwise(from, height) {
+                return;
+            }
+            let why = format!(
+                "its notice differed at height {}, its proof does not",
+                block.height
+            );
+            return self.note(now, What::FalseAlarm { from, why });
+        }
+        let conflict = Conflict {
+            epoch: self.config.epoch.id,
+            first: own.as_ref().clone(),
+            second: other.clone(),
+        };
+        self.check(from, Job::Conflict(Box::new(conflict)));
+    }
+
+    /// Two proofs contradict each other: this replica stops in this epoch.
+    pub(super) fn conflict_checked(
+        &mut self,
+        now: u64,
+        from: ReplicaId,
+        conflict: Verified<Conflict>,
+    ) {
+        if conflict.epoch != self.config.epoch.id || self.config.recovery.is_none() {
+            return;
+        }
+        let news = self
+            .recovery
+            .as_ref()
+            .is_none_or(|r| r.conflict().is_none());
+        if news {
+            self.note(now, What::Conflict(Box::new(conflict.get().clone())));
+        }
+        self.begin_recovery(now);
+        self.with_recovery(|recovery, core, out| {
+            recovery.handle_conflict(now, from, conflict, core, out);
+        });
+    }
+
+    pub(super) fn frauds_checked(
+        &mut self,
+        now: u64,
+        verdicts: Vec<Result<Verified<Fraud>, crypto::Reject>>,
+    ) {
+        let (mut good, mut bad) = (Vec::new(), 0);
+        for verdict in verdicts {
+            match verdict {
+                Ok(fraud) => good.push(fraud),
+                Err(_) => bad += 1,
+            }
+        }
+        self.counters.messages_rejected += bad;
+        if self.recovery.is_none() {
+            return good.into_iter().for_each(|fraud| self.accuse(now, fraud));
+        }
+        self.with_recovery(|recovery, core, out| recovery.handle_frauds(now, good, core, out));
+    }
+
+    /// Calls into the recovery with the split epoch's core at its side.
+    pub(super) fn with_recovery(
+        &mut self,
+        act: impl FnOnce(&mut Recovery, &mut consensus::Core, &mut Vec<consensus::Effect>),
+    ) {
+        if let Some(recovery) = &mut self.recovery {
+            act(recovery, &mut self.core, &mut self.recovery_effects);
+        }
+    }
+
+    /// A client hands in two receipts that contradict each other.
+    pub(super) fn on_client_conflict(&mut self, client: ClientId, id: u64, conflict: Conflict) {
+        if self.config.recovery.is_none() || conflict.epoch != self.config.epoch.id {
+            let judged = Response::Judged {
+                id,
+                conflict: false,
+            };
+            return self.outbox.push(Out::Client(client, judged));
+        }
+        self.submit(
+            Pending::ClientConflict { client, id },
+            Job::Conflict(Box::new(conflict)),
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! What clients were told and what replicas executed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+use measure::{Ledger, LedgerRecord, LoadResult, ReplicaReport, files::read_json};
+
+use super::{Cluster, reforge, text};
+
+/// Blocks by height.
+pub type History = BTreeMap<u64, LedgerRecord>;
+
+/// Makes light load for two seconds and returns what became of it.
+pub fn load(cluster: &Cluster, name: &str, seed: u32) -> LoadResult {
+    let light = "rate = 300.0\nduration_s = 2.0\nsize_bytes = 128\n";
+    finish(
+        cluster,
+        name,
+        begin(cluster, name, &format!("{light}seed = {seed}\n")),
+    )
+}
+
+/// Begins load as `options` say; all receipts are written down.
+pub fn begin(cluster: &Cluster, name: &str, options: &str) -> Child {
+    let out = cluster.dir.path().join(name);
+    let config = cluster.dir.path().join(format!("{name}.toml"));
+    let committee = cluster.dir.path().join("committee.toml");
+    let text = format!(
+        "committee = {committee:?}\nout_dir = {out:?}\ncooldown_s = 60.0\nreceipts_log = true\n{options}"
+    );
+    std::fs::write(&config, text).unwrap();
+    reforge()
+        .args(["load", "--config"])
+        .arg(&config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits for the end of the load, and returns what became of it.
+pub fn finish(cluster: &Cluster, name: &str, load: Child) -> LoadResult {
+    let ran = load.wait_with_output().unwrap();
+    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    let out = cluster.dir.path().join(name);
+    read_json(&out.join("load.json"), "load result").unwrap()
+}
+
+/// Every offered request has a checked receipt, however late.
+pub fn all_finished(result: &LoadResult) {
+    let total = &result.total;
+    assert!(total.offered > 0);
+    assert_eq!(total.finished, total.offered, "{result:?}");
+    assert_eq!(result.receipts_bad, 0);
+}
+
+/// Places (height, position) that the receipts of a load name.
+pub fn receipts(cluster: &Cluster, name: &str) -> Vec<(u64, u32)> {
+    let bytes = std::fs::read(cluster.dir.path().join(name).join("receipts.bin")).unwrap();
+    let (magic, rest) = bytes.split_at(8);
+    assert_eq!(magic, b"RFRECPT1");
+    let (sessions, rest) = rest.split_at(4);
+    let sessions = u32::from_le_bytes(sessions.try_into().unwrap()) as usize;
+    // session 4, sequence number 8, height 8, position 4, outcome 2
+    let (receipts, torn) = rest[16 * sessions..].as_chunks::<26>();
+    assert!(torn.is_empty());
+    let place = |receipt: &[u8; 26]| {
+        let height = u64::from_le_bytes(receipt[12..20].try_into().unwrap());
+        let position = u32::from_le_bytes(receipt[20..24].try_into().unwrap());
+        (height, position)
+    };
+    receipts.iter().map(place).collect()
+}
+
+/// What one replica executed, in all its lives.
+pub fn ledger(cluster: &Cluster, replica: usize) -> Vec<LedgerRecord> {
+    let ledger = Ledger::read(&cluster.folder(replica).join("ledger.bin")).unwrap();
+    assert!(!ledger.damaged);
+    ledger.records
+}
+
+/// All replicas executed the same history as far as each went.
+pub fn one_history(cluster: &Cluster) -> History {
+    let mut history = History::new();
+    for replica in 0..cluster.n {
+        for record in ledger(cluster, replica) {
+            let known = *history.entry(record.height).or_insert(record);
+            assert_eq!(known, record, "replica {replica} differs");
+        }
+    }
+    history
+}
+
+pub fn txs(history: &History) -> u64 {
+    history.values().map(|record| u64::from(record.txs)).sum()
+}
+
+pub fn status(folder: &Path) -> ReplicaReport {
+    read_json(&folder.join("status.json"), "replica report").unwrap()
+}
