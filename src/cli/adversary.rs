@@ -3,11 +3,16 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use adversary::process::{ACTS, ToTwo, act_from_name};
-use anyhow::{Context, Result};
+use adversary::process::{ACTS, ToTwo, act_from_name, two_faced};
+use adversary::split::{After, SplitPlan};
+use anyhow::{Context, Result, bail};
 use node::NodeConfig;
+use types::{ReplicaId, SignerSet};
 
 use crate::cli;
+
+/// The act that needs more than one attacker.
+const SPLIT: &str = "split";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -15,20 +20,85 @@ pub struct Args {
     #[arg(long)]
     config: PathBuf,
     /// What the replica does wrong: `proposal-to-two` sends its own proposals to the two replicas
-    /// that follow it by index, `silent-leader` sends none.
+    /// that follow it by index, `silent-leader` sends none, `split` is one of a coalition of replicas
+    /// that are two at once, one for each side.
     #[arg(long)]
     act: String,
+    /// `split`: the correct replicas that face A talks to; whoever is on no side is an attacker.
+    #[arg(long, value_delimiter = ',', required_if_eq("act", SPLIT))]
+    side_a: Vec<u16>,
+    /// `split`: the correct replicas that face B talks to.
+    #[arg(long, value_delimiter = ',', required_if_eq("act", SPLIT))]
+    side_b: Vec<u16>,
+    /// `split`: until so long after the start it is one honest replica; not given: it never is.
+    #[arg(long, default_value_t = 0)]
+    split_after_ms: u64,
+    /// `split`: from then on side B hears nothing for this long.
+    #[arg(long, default_value_t = 0)]
+    late_b_ms: u64,
+    /// `split`: the histories commit in different views, so that no double vote convicts.
+    #[arg(long)]
+    apart: bool,
+    /// `split`: what it does once a correct replica shows a proof of the split, or after
+    /// `--heal-after-ms`: `silent`, `run` both faces on, or `join` the rest with face A.
+    #[arg(long, default_value = "silent", value_parser = after)]
+    after: After,
+    /// `split`: ends the attack so long after the start, proof or not.
+    #[arg(long)]
+    heal_after_ms: Option<u64>,
+}
+
+fn after(text: &str) -> Result<After, String> {
+    match text {
+        "silent" => Ok(After::Silent),
+        "run" => Ok(After::Run),
+        "join" => Ok(After::Join(adversary::Plan::honest())),
+        _ => Err(format!("expected silent, run or join, found `{text}`")),
+    }
 }
 
 pub fn main(args: &Args) -> Result<ExitCode> {
-    let act = act_from_name(&args.act).with_context(|| {
-        let known = ACTS.map(|act| act.name()).join(" or ");
-        format!("--act: expected {known}, found {:?}", args.act)
-    })?;
     let config = NodeConfig::read(&args.config)?;
+    if args.act == SPLIT {
+        cli::node::subscribe(&config.log)?;
+        split(args, &config)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let act = act_from_name(&args.act).with_context(|| {
+        let known = ACTS.map(|act| act.name()).join(", ");
+        format!("--act: expected {known} or {SPLIT}, found {:?}", args.act)
+    })?;
     cli::node::subscribe(&config.log)?;
     node::run_wrapped(&config, |platform, setup| {
         ToTwo::new(platform, setup.me, setup.epoch.n, act)
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn split(args: &Args, config: &NodeConfig) -> Result<()> {
+    let n = crypto::load_committee(&config.committee)?.n();
+    let [a, b] = [&args.side_a, &args.side_b]
+        .map(|side| -> SignerSet { side.iter().map(|seat| ReplicaId(*seat)).collect() });
+    let (all, correct) = (SignerSet::all(n), a.union(b));
+    if !correct.is_subset(all) || !a.intersection(b).is_empty() {
+        bail!("--side-a, --side-b: expected different replicas below {n}, found {a:?} and {b:?}");
+    }
+    let start_ns = measure::monotonic_ns();
+    let at_ns = |ms: u64| start_ns.saturating_add(ms.saturating_mul(1_000_000));
+    let plan = SplitPlan {
+        sides: [a, b],
+        allies: all.difference(correct),
+        faces: [true; 2],
+        split_ns: match args.split_after_ms {
+            0 => 0,
+            ms => at_ns(ms),
+        },
+        late_ns: args.late_b_ms.saturating_mul(1_000_000),
+        apart: args.apart,
+        heal_ns: args.heal_after_ms.map_or(u64::MAX, at_ns),
+        after: args.after,
+        during: adversary::Plan::honest(),
+    };
+    node::run_process(config, |parts, setup| two_faced(plan, parts, setup.me))?;
+    Ok(())
 }
