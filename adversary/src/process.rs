@@ -106,7 +106,7 @@ impl Real for ToTwo<RealPlatform> {
     }
 }
 
-/// One of the split coalition as a process. Its faces keep what they write in memory: a restarted
+/// One of the split coalition as a process; the times of `plan` count from now. Its faces keep what they write in memory: a restarted
 /// attacker has forgotten everything.
 ///
 /// # Errors
@@ -127,8 +127,11 @@ pub fn two_faced(
         durable: true,
         ..config
     };
+    let start_ns = measure::monotonic_ns();
     let plan = SplitPlan {
         allies: without(plan.allies, me),
+        split_ns: start_ns.saturating_add(plan.split_ns),
+        heal_ns: start_ns.saturating_add(plan.heal_ns),
         ..plan
     };
     let make: Maker = Box::new(move |records, now_ns| {
@@ -143,7 +146,7 @@ pub fn two_faced(
             now_ns,
         )
     });
-    TwoFaced::new(plan, platform, make, measure::monotonic_ns())
+    TwoFaced::new(plan, platform, make, start_ns)
 }
 
 fn without(mut set: SignerSet, me: ReplicaId) -> SignerSet {

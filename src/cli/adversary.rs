@@ -83,19 +83,15 @@ fn split(args: &Args, config: &NodeConfig) -> Result<()> {
     if !correct.is_subset(all) || !a.intersection(b).is_empty() {
         bail!("--side-a, --side-b: expected different replicas below {n}, found {a:?} and {b:?}");
     }
-    let start_ns = measure::monotonic_ns();
-    let at_ns = |ms: u64| start_ns.saturating_add(ms.saturating_mul(1_000_000));
+    let ns = |ms: u64| ms.saturating_mul(1_000_000);
     let plan = SplitPlan {
         sides: [a, b],
         allies: all.difference(correct),
         faces: [true; 2],
-        split_ns: match args.split_after_ms {
-            0 => 0,
-            ms => at_ns(ms),
-        },
-        late_ns: args.late_b_ms.saturating_mul(1_000_000),
+        split_ns: ns(args.split_after_ms),
+        late_ns: ns(args.late_b_ms),
         apart: args.apart,
-        heal_ns: args.heal_after_ms.map_or(u64::MAX, at_ns),
+        heal_ns: args.heal_after_ms.map_or(u64::MAX, ns),
         after: args.after,
         during: adversary::Plan::honest(),
     };
