@@ -45,12 +45,17 @@ pub enum Act {
     Replay,
     /// Bytes that are no message, or a truncated one.
     Garbage,
+    /// A fork report about blocks that nobody committed, and those blocks.
+    InventedReport,
+    /// A proof of fraud against itself, in the middle of a recovery.
+    Confession,
 }
 
-pub(crate) const ACTS: usize = 20;
+pub(crate) const ACTS: usize = 22;
 
 impl Act {
-    pub const ALL: [Act; ACTS] = [
+    /// What attackers may do in any world; the rest only makes sense where somebody asks for it.
+    pub const ALL: [Act; 20] = [
         Act::EquivocatingProposal,
         Act::SilentLeader,
         Act::ProposalToTwo,
@@ -95,6 +100,8 @@ impl Act {
             Act::BadCheckpoint => "bad-checkpoint",
             Act::Replay => "replay",
             Act::Garbage => "garbage",
+            Act::InventedReport => "invented-report",
+            Act::Confession => "confession",
         }
     }
 }

@@ -8,12 +8,13 @@ use node::platform::{ClientId, Platform};
 use storage::{Record, SyncToken};
 use types::client::Response;
 use types::{
-    BlockId, Car, CarCert, ChainResponse, Digest, Epoch, Header, Message, Multisig, NewView,
-    Proposal, Qc, ReplicaId, SignerSet, Timeout, View, Vote,
+    BlockId, Car, CarCert, ChainResponse, Digest, Epoch, Header, Message, NewView, Proposal, Qc,
+    ReplicaId, SignerSet, Timeout, View, Vote,
 };
 
 use crate::acts::{Act, Acts, Plan};
 use crate::forge::Forge;
+use crate::invent::{confession, invented, unsigned};
 use crate::memory::Memory;
 use crate::rng::SplitMix;
 
@@ -38,6 +39,9 @@ struct Evil {
     memory: Memory,
     /// The second header of the last equivocation, to be shown again.
     pair: Option<(View, SignerSet, Message)>,
+    /// The report of what never was, and its headers, which are shown again and again.
+    invented: Option<[Message; 2]>,
+    confessed: bool,
 }
 
 impl<P> Byzantine<P> {
@@ -63,6 +67,8 @@ impl<P> Byzantine<P> {
             acts: Acts::default(),
             memory: Memory::default(),
             pair: None,
+            invented: None,
+            confessed: false,
         };
         Byzantine {
             inner,
@@ -190,6 +196,15 @@ impl Evil {
                     vec![(to, Message::CheckpointShare(lie))],
                 )
             }
+            Message::ForkReport(report) if self.plan.percent(Act::InventedReport) > 0 => {
+                if self.invented.is_none() {
+                    self.invented = invented(self.forge.as_ref(), &self.epoch, report);
+                }
+                match self.invented.clone() {
+                    Some(lie) => self.did(Act::InventedReport, lie.map(|m| (to, m)).into()),
+                    None => vec![(to, message.clone())],
+                }
+            }
             other => vec![(to, other.clone())],
         }
     }
@@ -283,7 +298,7 @@ impl Evil {
                 parent.height.next(),
             ),
         };
-        let justify = self.unsigned(view, block);
+        let justify = unsigned(&self.epoch, view, block);
         let tc = match view.next() == header.view {
             true => None,
             false => Some(self.memory.lowest_tc(&self.epoch, before)?),
@@ -297,23 +312,16 @@ impl Evil {
         })
     }
 
-    /// A certificate with a quorum's names and no signature of theirs.
-    fn unsigned(&self, view: View, block: BlockId) -> Qc {
-        let signers = self.epoch.members.iter().take(self.epoch.quorum());
-        let votes = Multisig {
-            signers: signers.collect(),
-            bytes: Bytes::from_static(&[7; 16]),
-        };
-        Qc {
-            epoch: self.epoch.id,
-            view,
-            block,
-            excluded: SignerSet::EMPTY,
-            votes,
-        }
-    }
-
     fn vote(&mut self, to: SignerSet, vote: &Vote) -> Bent {
+        let confesses = !self.confessed && self.plan.percent(Act::Confession) > 0;
+        if confesses && vote.epoch == self.epoch.recovery().id {
+            self.confessed = true;
+            let mut all = self.epoch.members;
+            all.remove(self.me);
+            let proof = confession(self.forge.as_ref(), &self.epoch, self.me);
+            let bent = vec![(to, Message::Vote(vote.clone())), (all, proof)];
+            return self.did(Act::Confession, bent);
+        }
         if self.does(Act::WithheldVote) {
             return self.did(Act::WithheldVote, Vec::new());
         }
@@ -327,7 +335,7 @@ impl Evil {
             // Of the block that is just being voted for, or better of the one that is not.
             let block = others.first().copied().unwrap_or(vote.block);
             let forged = NewView {
-                high_qc: self.unsigned(vote.view, block),
+                high_qc: unsigned(&self.epoch, vote.view, block),
                 tc: None,
             };
             let mut all = self.epoch.members;
@@ -451,6 +459,9 @@ impl Evil {
             && self.rng.chance(20)
         {
             inner.broadcast(to, &message);
+        }
+        if let Some([_, headers]) = &self.invented {
+            inner.broadcast(to, headers);
         }
         if self.does(Act::Garbage) {
             let frame = self.garbage();

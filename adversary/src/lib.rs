@@ -6,6 +6,7 @@
 mod acts;
 mod byzantine;
 mod forge;
+mod invent;
 mod memory;
 pub mod process;
 mod rng;
