@@ -126,6 +126,36 @@ fn nothing_that_a_correct_replica_says_convicts_it() {
     assert!(locks > 1000 && denials > 1000, "{locks} {denials}");
 }
 
+/// The mutant of `E3` for which an equal view breaks a lock, as a rule that is one sign away: on the
+/// same statements it convicts correct replicas, which vote over the very block that they locked.
+#[test]
+fn a_lock_that_an_equal_view_breaks_would_convict_correct_replicas() {
+    let mut slandered = 0;
+    for seed in 0..60 {
+        let toy = Toy::run(CommitRule::ThreeChain, 7, 1000 + seed);
+        for replica in toy.epoch.members.difference(toy.culprits).iter() {
+            let all = accusations(&toy, replica);
+            slandered += all.iter().filter(|fraud| breaks_equal_lock(fraud)).count();
+        }
+    }
+    assert!(slandered > 20, "only {slandered}");
+}
+
+/// `E3` with `<=` in the place of `<`. Of headers that hang together.
+fn breaks_equal_lock(fraud: &Fraud) -> bool {
+    let Fraud::LockBreak {
+        child,
+        parent,
+        broken,
+        ..
+    } = fraud
+    else {
+        return false;
+    };
+    let locks = child.view > parent.view && parent.view > parent.justify_view;
+    locks && broken.view > child.view && broken.justify_view <= parent.justify_view
+}
+
 /// Every pair of statements of `replica` in the form of a proof.
 fn accusations(toy: &Toy, replica: ReplicaId) -> Vec<Fraud> {
     let alone: SignerSet = [replica].into_iter().collect();
