@@ -1,5 +1,7 @@
 //! `reforge sim`: one seed, a range of seeds, or the mutants.
 
+mod mutants;
+
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +17,9 @@ use crate::oracle::Violation;
 use crate::plan::{MS, WorldPlan};
 use crate::split::cli::SplitArgs;
 use crate::world::{Outcome, run};
+
+#[cfg(test)]
+pub(crate) use mutants::{catch, run_hostile};
 
 /// Failures that are written out; the rest is counted.
 const SHOWN_MAX: usize = 5;
@@ -43,6 +48,9 @@ pub struct SimArgs {
     /// Runs wrong replicas instead, each of which the oracle must catch.
     #[arg(long)]
     pub mutants: bool,
+    /// With `--mutants`: only the one of this name.
+    #[arg(long, requires = "mutants", value_parser = mutant)]
+    pub mutant: Option<Mutant>,
     #[command(flatten)]
     pub split: SplitArgs,
 }
@@ -75,6 +83,12 @@ fn rule(text: &str) -> Result<CommitRule, String> {
         .ok_or_else(|| format!("expected two-chain or three-chain, found `{text}`"))
 }
 
+fn mutant(text: &str) -> Result<Mutant, String> {
+    let mut all = Mutant::ALL.into_iter().chain(Mutant::OF_RECOVERY);
+    all.find(|mutant| mutant.name() == text)
+        .ok_or_else(|| format!("no mutant is called `{text}`"))
+}
+
 /// Runs what `args` asks for. Every seed is run at every size and rule.
 ///
 /// # Errors
@@ -104,7 +118,7 @@ pub fn run_cli(args: &SimArgs) -> Result<SimReport, SimError> {
         return Ok(traced(seed, &cells, &args.split));
     }
     match args.mutants {
-        true => Ok(mutants(seeds, &cells)),
+        true => Ok(mutants::all(seeds, &cells, args.mutant)),
         false => Ok(worlds(seeds, &cells, args.threads.max(1), &args.split)),
     }
 }
@@ -234,59 +248,5 @@ fn traced(seed: u64, cells: &[(usize, CommitRule)], split: &SplitArgs) -> SimRep
         text,
         failures,
         worlds: cells.len() as u64,
-    }
-}
-
-/// Tries seeds until each mutant is caught by a check that is meant for it.
-fn mutants(seeds: Range<u64>, cells: &[(usize, CommitRule)]) -> SimReport {
-    let mut report = SimReport {
-        text: String::new(),
-        failures: 0,
-        worlds: 0,
-    };
-    for mutant in Mutant::ALL {
-        for (n, rule) in cells
-            .iter()
-            .copied()
-            .filter(|(_, rule)| mutant.applies(*rule))
-        {
-            let tried = catch(mutant, n, rule, seeds.clone());
-            report.worlds += tried.worlds;
-            let name = format!("{:<26} n={n} {:<12}", mutant.name(), rule.name());
-            let _ = match tried.caught {
-                Some((seed, check)) => {
-                    writeln!(report.text, "{name} caught by {check} at seed {seed}")
-                }
-                None => writeln!(report.text, "{name} NOT CAUGHT by {} seeds", tried.worlds),
-            };
-            report.failures += u64::from(tried.caught.is_none());
-        }
-    }
-    report
-}
-
-#[derive(Debug)]
-pub(crate) struct Tried {
-    pub worlds: u64,
-    pub caught: Option<(u64, &'static str)>,
-}
-
-pub(crate) fn catch(mutant: Mutant, n: usize, rule: CommitRule, seeds: Range<u64>) -> Tried {
-    let mut worlds = 0;
-    for seed in seeds {
-        worlds += 1;
-        let outcome = run_caught(WorldPlan::hostile_to(mutant, seed, n, rule), Some(mutant));
-        if let Some(violation) = outcome.violation
-            && mutant.caught_by().contains(&violation.check)
-        {
-            return Tried {
-                worlds,
-                caught: Some((seed, violation.check)),
-            };
-        }
-    }
-    Tried {
-        worlds,
-        caught: None,
     }
 }

@@ -6,7 +6,11 @@ use std::sync::Arc;
 
 use adversary::Forge;
 use crypto::{Addresses, Done, Engine, Job, Secrets, VoteScheme, committee_of};
-use types::{CommitRule, Committee, Epoch, ReplicaId};
+use node::replica::Signer;
+use types::{
+    Ack, BlockId, Car, CarId, CheckpointShare, CommitProof, CommitRule, Committee, Digest, Epoch,
+    ForkReport, Header, Height, Proposal, Qc, ReplicaId, Timeout, View, Vote,
+};
 
 use crate::scheme::{FakeScheme, Gullible, HalfRealScheme};
 
@@ -65,13 +69,84 @@ pub fn committee(scheme: Scheme, n: usize, rule: CommitRule) -> Made {
     })
 }
 
-/// The keys of one seat. `gullible` makes the mutant that believes every certificate.
-pub fn keys_of(scheme: Scheme, made: &Made, seat: usize, gullible: bool) -> Arc<dyn Keys> {
+/// What a replica takes on trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Belief {
+    /// Nothing.
+    Proven,
+    /// A mutant: every certificate of votes.
+    Everything,
+    /// A mutant: certificates in fork reports, and in values made of them.
+    Reports,
+}
+
+/// The keys of one seat.
+pub fn keys_of(scheme: Scheme, made: &Made, seat: usize, belief: Belief) -> Arc<dyn Keys> {
     let me = Some((ReplicaId(seat as u16), made.1[seat].clone()));
     let fits = "the secrets of this seat";
-    match (scheme, gullible) {
-        (Scheme::Fake, true) => Arc::new(Engine::<Gullible>::new(&made.0, me).expect(fits)),
-        (Scheme::Fake, false) => Arc::new(Engine::<FakeScheme>::new(&made.0, me).expect(fits)),
+    let proven = |me| Engine::<FakeScheme>::new(&made.0, me).expect(fits);
+    let gullible = |me| Engine::<Gullible>::new(&made.0, me).expect(fits);
+    match (scheme, belief) {
+        (Scheme::Fake, Belief::Everything) => Arc::new(gullible(me)),
+        (Scheme::Fake, Belief::Reports) => Arc::new(Trusting {
+            reports: gullible(me.clone()),
+            rest: proven(me),
+        }),
+        (Scheme::Fake, Belief::Proven) => Arc::new(proven(me)),
         (Scheme::HalfReal, _) => Arc::new(Engine::<HalfRealScheme>::new(&made.0, me).expect(fits)),
+    }
+}
+
+/// See [`Belief::Reports`].
+struct Trusting {
+    reports: Engine<Gullible>,
+    rest: Engine<FakeScheme>,
+}
+
+impl Keys for Trusting {
+    fn run(&self, epoch: &Epoch, job: Job) -> Done {
+        match job {
+            Job::Report(_) | Job::Value(_) | Job::Resumption(_) => self.reports.run(epoch, job),
+            _ => self.rest.run(epoch, job),
+        }
+    }
+}
+
+impl Forge for Trusting {
+    fn vote(&self, epoch: &Epoch, view: View, block: BlockId) -> Vote {
+        Forge::vote(&self.rest, epoch, view, block)
+    }
+}
+
+impl Signer for Trusting {
+    fn proposal(&self, epoch: &Epoch, header: Header) -> Proposal {
+        self.rest.proposal(epoch, header)
+    }
+    fn timeout(&self, epoch: &Epoch, view: View, qc: Qc, last: Option<Vote>) -> Timeout {
+        self.rest.timeout(epoch, view, qc, last)
+    }
+    fn car(&self, epoch: &Epoch, car: Car) -> Car {
+        self.rest.car(epoch, car)
+    }
+    fn ack(&self, epoch: &Epoch, lane: ReplicaId, index: u64, car: CarId) -> Ack {
+        self.rest.ack(epoch, lane, index, car)
+    }
+    fn checkpoint(
+        &self,
+        epoch: &Epoch,
+        height: Height,
+        block: BlockId,
+        state: Digest,
+    ) -> CheckpointShare {
+        self.rest.checkpoint(epoch, height, block, state)
+    }
+    fn report(
+        &self,
+        epoch: &Epoch,
+        height: Height,
+        tip: BlockId,
+        proof: Option<CommitProof>,
+    ) -> ForkReport {
+        self.rest.report(epoch, height, tip, proof)
     }
 }

@@ -1,16 +1,11 @@
 //! Wrong replicas, to test the tester: each breaks one rule, and the oracle must catch it.
 
-use std::sync::Arc;
+mod broken;
+mod forget;
 
-use consensus::{Lock, Rules, Safety, rules_for};
-use node::replica::{RulesFactory, Signer};
-use storage::Record;
-use types::{
-    Ack, BlockId, Car, CarId, CheckpointShare, CommitRule, Digest, Epoch, Header, Height, Proposal,
-    Qc, ReplicaId, Timeout, View, Vote, Wire,
-};
+use types::{CommitRule, committee};
 
-use crate::keys::Keys;
+pub(crate) use broken::{LowSigner, rules};
 
 /// One way to be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,12 +30,30 @@ pub enum Mutant {
     ExecuteOtherwise,
     /// Its disk says that it is done when it is not.
     EarlySync,
+    /// Merges all branches of a split but the last.
+    DropBranch,
+    /// The same at one replica only.
+    DropBranchAlone,
+    /// Takes branches in the order of their reports, the first one as the base.
+    MergeAsListed,
+    /// One replica takes them the other way round.
+    MergeBackwardsAlone,
+    /// Comes back without any memory of the split, into the epoch that it had left.
+    ForgetMode,
+    /// Comes back without its safety state of the recovery epoch.
+    ForgetRecoveryVotes,
+    /// Comes back without the report that it signed, and without the last blocks under it.
+    ForgetReport,
+    /// Finds one culprit more in every proof of fraud.
+    ConvictAnybody,
+    /// Believes reports, and values made of them, whose certificates nobody signed.
+    BelieveReports,
+    /// Begins a new session of the recovery, without locks and votes, for every set of culprits.
+    SessionPerCulprits,
 }
 
-const SAFETY: u8 = 1;
-const CAR: u8 = 3;
-
 impl Mutant {
+    /// Those that ordinary worlds bring out.
     pub const ALL: [Mutant; 10] = [
         Mutant::VoteWithoutLock,
         Mutant::VoteWithoutFreshness,
@@ -52,6 +65,20 @@ impl Mutant {
         Mutant::LowClaims,
         Mutant::ExecuteOtherwise,
         Mutant::EarlySync,
+    ];
+
+    /// Those that show only when a split is recovered from.
+    pub const OF_RECOVERY: [Mutant; 10] = [
+        Mutant::DropBranch,
+        Mutant::DropBranchAlone,
+        Mutant::MergeAsListed,
+        Mutant::MergeBackwardsAlone,
+        Mutant::ForgetMode,
+        Mutant::ForgetRecoveryVotes,
+        Mutant::ForgetReport,
+        Mutant::ConvictAnybody,
+        Mutant::BelieveReports,
+        Mutant::SessionPerCulprits,
     ];
 
     pub fn name(self) -> &'static str {
@@ -66,13 +93,36 @@ impl Mutant {
             Mutant::LowClaims => "low-claims",
             Mutant::ExecuteOtherwise => "execute-otherwise",
             Mutant::EarlySync => "early-sync",
+            Mutant::DropBranch => "drop-branch",
+            Mutant::DropBranchAlone => "drop-branch-alone",
+            Mutant::MergeAsListed => "merge-as-listed",
+            Mutant::MergeBackwardsAlone => "merge-backwards-alone",
+            Mutant::ForgetMode => "forget-mode",
+            Mutant::ForgetRecoveryVotes => "forget-recovery-votes",
+            Mutant::ForgetReport => "forget-report",
+            Mutant::ConvictAnybody => "convict-anybody",
+            Mutant::BelieveReports => "believe-reports",
+            Mutant::SessionPerCulprits => "session-per-culprits",
         }
     }
 
-    /// Whether breaking the rule means anything under `rule`. The two-chain lock is a check of
-    /// certificates, which the crypto room makes before the core sees the header.
-    pub fn applies(self, rule: CommitRule) -> bool {
-        self != Mutant::VoteWithoutLock || rule == CommitRule::ThreeChain
+    /// Whether breaking the rule means anything in a committee of `n` under `rule`. The two-chain lock
+    /// is a check of certificates, which the crypto room makes before the core sees the header. Two of
+    /// them need a liar whom nobody has convicted yet when the recovery begins: below seven replicas
+    /// the envelope has no room for one.
+    pub fn applies(self, n: usize, rule: CommitRule) -> bool {
+        match self {
+            Mutant::VoteWithoutLock => rule == CommitRule::ThreeChain,
+            Mutant::BelieveReports | Mutant::SessionPerCulprits => {
+                committee::envelope(n) > committee::split(n)
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether one replica only is wrong.
+    pub(crate) fn is_alone(self) -> bool {
+        matches!(self, Mutant::DropBranchAlone | Mutant::MergeBackwardsAlone)
     }
 
     /// The checks that may catch it; being caught by any other would be chance.
@@ -100,124 +150,23 @@ impl Mutant {
                 "executed-twice",
                 "order",
             ],
+            Mutant::DropBranch => &["branch-lost"],
+            Mutant::DropBranchAlone => &["branch-lost", "state", "one-ledger"],
+            Mutant::MergeAsListed => &["base"],
+            Mutant::MergeBackwardsAlone => &["base", "state", "one-ledger", "recovery-liveness"],
+            Mutant::ForgetMode => &["speaks-while-degraded"],
+            Mutant::ForgetRecoveryVotes => &[
+                "E1-equivocation",
+                "E2-double-vote",
+                "E3-lock",
+                "E4-stale-timeout",
+                "V1-backwards",
+                "V1-after-timeout",
+            ],
+            Mutant::ForgetReport => &["second-report"],
+            Mutant::ConvictAnybody => &["convicted-correct"],
+            Mutant::BelieveReports => &["executed-not-final"],
+            Mutant::SessionPerCulprits => &["E2-double-vote", "V1-backwards", "E3-lock"],
         }
     }
-
-    /// What a restarted mutant believes that it found on its disk.
-    pub(crate) fn recovered(self, me: ReplicaId, mut records: Vec<Record>) -> Vec<Record> {
-        match self {
-            Mutant::ForgetVotes => {
-                for record in &mut records {
-                    if record.kind() == SAFETY
-                        && let Ok(mut safety) = Safety::decode(record.bytes())
-                    {
-                        let nothing = Lock {
-                            view: View(0),
-                            block: safety.lock.block,
-                        };
-                        safety.last_votes = [nothing; 2];
-                        safety.timeout_view = View(0);
-                        *record = Record::new(SAFETY, [0; 32], [safety.encode()])
-                            .expect("as long as the record that it was");
-                    }
-                }
-                records
-            }
-            Mutant::LoseLaneTail => {
-                let mine = |record: &Record| {
-                    record.kind() == CAR
-                        && Car::decode(record.bytes()).is_ok_and(|car| car.lane == me)
-                };
-                for _ in 0..2 {
-                    if let Some(at) = records.iter().rposition(mine) {
-                        records.remove(at);
-                    }
-                }
-                records
-            }
-            _ => records,
-        }
-    }
-}
-
-/// Rules with one predicate broken.
-#[derive(Debug)]
-pub(crate) struct BrokenRules {
-    pub rules: Box<dyn Rules>,
-    pub mutant: Mutant,
-}
-
-impl Rules for BrokenRules {
-    fn rule(&self) -> CommitRule {
-        self.rules.rule()
-    }
-    fn is_fresh(&self, safety: &Safety, header: &Header) -> bool {
-        self.mutant == Mutant::VoteWithoutFreshness || self.rules.is_fresh(safety, header)
-    }
-    fn lock_allows(&self, safety: &Safety, header: &Header) -> bool {
-        self.mutant == Mutant::VoteWithoutLock || self.rules.lock_allows(safety, header)
-    }
-    fn lock_after(&self, safety: &Safety, header: &Header, parent: Option<&Header>) -> Lock {
-        self.rules.lock_after(safety, header, parent)
-    }
-    fn commits(&self, qc: &Qc, newest_first: &[&Header]) -> Option<usize> {
-        match self.mutant {
-            Mutant::CommitEarly => {
-                let len = self.rule().chain_len() - 1;
-                let chain = newest_first.get(..len)?;
-                let in_row = chain
-                    .windows(2)
-                    .all(|pair| pair[0].view == pair[1].view.next());
-                (in_row && chain[0].view == qc.view).then_some(len - 1)
-            }
-            _ => self.rules.commits(qc, newest_first),
-        }
-    }
-}
-
-/// A signer that understates its certificate.
-pub(crate) struct LowSigner(pub Arc<dyn Keys>);
-
-impl Signer for LowSigner {
-    fn proposal(&self, epoch: &Epoch, header: Header) -> Proposal {
-        self.0.proposal(epoch, header)
-    }
-    fn timeout(&self, epoch: &Epoch, view: View, _: Qc, last: Option<Vote>) -> Timeout {
-        self.0.timeout(epoch, view, Qc::root(epoch), last)
-    }
-    fn car(&self, epoch: &Epoch, car: Car) -> Car {
-        self.0.car(epoch, car)
-    }
-    fn ack(&self, epoch: &Epoch, lane: ReplicaId, index: u64, car: CarId) -> Ack {
-        self.0.ack(epoch, lane, index, car)
-    }
-    fn checkpoint(
-        &self,
-        epoch: &Epoch,
-        height: Height,
-        block: BlockId,
-        state: Digest,
-    ) -> CheckpointShare {
-        self.0.checkpoint(epoch, height, block, state)
-    }
-    fn report(
-        &self,
-        epoch: &Epoch,
-        height: Height,
-        tip: BlockId,
-        proof: Option<types::CommitProof>,
-    ) -> types::ForkReport {
-        self.0.report(epoch, height, tip, proof)
-    }
-}
-
-/// The rule set of a correct replica, or of one with one predicate broken.
-pub(crate) fn rules(rule: CommitRule, mutant: Option<Mutant>) -> RulesFactory {
-    Arc::new(move || match mutant {
-        Some(mutant) => Box::new(BrokenRules {
-            rules: rules_for(rule),
-            mutant,
-        }),
-        None => rules_for(rule),
-    })
 }

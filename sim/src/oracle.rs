@@ -78,6 +78,25 @@ impl Oracle {
         }
     }
 
+    /// Histories part in this world.
+    pub fn expect_split(&mut self) {
+        self.split = true;
+        self.finality.may_fork = true;
+    }
+
+    /// The blocks of `epoch` from its root, exclusively, up to `tip`; none while a header is unknown.
+    pub fn path(&self, epoch: &Epoch, tip: BlockId) -> Option<Vec<BlockId>> {
+        let signed = self.signed.get(&epoch.id)?;
+        let mut path = Vec::new();
+        let mut block = tip;
+        while block != epoch.root() {
+            path.push(block);
+            block = signed.parent(block)?;
+        }
+        path.reverse();
+        Some(path)
+    }
+
     pub fn is_honest(&self, seat: Seat) -> bool {
         self.honest[seat]
     }
@@ -164,10 +183,8 @@ impl Oracle {
                 if let Some(signed) = self.signed.get_mut(&qc.epoch) {
                     signed.certified(qc);
                 }
-                if !self.split {
-                    let verdict = self.finality.certified(qc.block);
-                    self.note(verdict);
-                }
+                let verdict = self.finality.certified(qc.block);
+                self.note(verdict);
             }
             Done::VoteSigned(vote) => {
                 if let Some(signed) = self.signed.get_mut(&vote.epoch) {
@@ -181,9 +198,6 @@ impl Oracle {
     fn header(&mut self, header: &types::Header) {
         if let Some(signed) = self.signed.get_mut(&header.epoch) {
             signed.header(header);
-        }
-        if self.split {
-            return;
         }
         let verdict = self.finality.header(header);
         self.note(verdict);

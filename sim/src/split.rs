@@ -1,9 +1,12 @@
 //! Worlds in which more replicas lie than the protocol tolerates: a coalition of two-faced attackers
 //! makes two histories, the sides then talk again, and recovery has to make one of both.
 
+pub mod base;
 pub mod cli;
+mod hostile;
 pub mod oracle;
 pub mod plan;
+pub mod told;
 
 pub use oracle::SplitOracle;
 pub use plan::{Kind, SplitPlan};

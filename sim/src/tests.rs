@@ -2,7 +2,7 @@
 
 use types::CommitRule;
 
-use crate::cli::{catch, run_caught};
+use crate::cli::{catch, run_caught, run_hostile};
 use crate::mutants::Mutant;
 use crate::plan::WorldPlan;
 
@@ -103,7 +103,7 @@ fn worlds_are_full_of_disasters() {
 
 fn caught(mutant: Mutant, seeds: u64) {
     for rule in [CommitRule::TwoChain, CommitRule::ThreeChain] {
-        for n in [4, 7].into_iter().filter(|_| mutant.applies(rule)) {
+        for n in [4, 7].into_iter().filter(|n| mutant.applies(*n, rule)) {
             let tried = catch(mutant, n, rule, 0..seeds);
             assert!(
                 tried.caught.is_some(),
@@ -136,6 +136,16 @@ mutants! {
     catches_low_claims: LowClaims,
     catches_another_execution: ExecuteOtherwise,
     catches_early_syncs: EarlySync,
+    catches_dropped_branches: DropBranch,
+    catches_a_branch_dropped_by_one: DropBranchAlone,
+    catches_merges_in_the_order_of_reports: MergeAsListed,
+    catches_a_merge_turned_round_by_one: MergeBackwardsAlone,
+    catches_a_forgotten_split: ForgetMode,
+    catches_forgotten_votes_of_a_recovery: ForgetRecoveryVotes,
+    catches_a_forgotten_report: ForgetReport,
+    catches_convictions_of_anybody: ConvictAnybody,
+    catches_belief_in_reports: BelieveReports,
+    catches_a_session_per_set_of_culprits: SessionPerCulprits,
 }
 
 /// What catches a mutant must be the mutant's fault: correct replicas in the same worlds are clean,
@@ -149,7 +159,7 @@ fn the_worlds_of_mutants_convict_no_correct_replica() {
             _ => 0..3,
         };
         for rule in [CommitRule::TwoChain, CommitRule::ThreeChain] {
-            for n in [4, 7].into_iter().filter(|_| mutant.applies(rule)) {
+            for n in [4, 7].into_iter().filter(|n| mutant.applies(*n, rule)) {
                 for seed in seeds.clone() {
                     let plan = WorldPlan::hostile_to(mutant, seed, n, rule);
                     let violation = run_caught(plan, None).violation;
@@ -163,4 +173,41 @@ fn the_worlds_of_mutants_convict_no_correct_replica() {
             }
         }
     }
+}
+
+/// Nor is anything wrong with what correct replicas make of a split in such worlds, up to the seeds at
+/// which the mutant is caught.
+fn recover(mutant: Mutant, seeds: std::ops::Range<u64>) {
+    for rule in [CommitRule::TwoChain, CommitRule::ThreeChain] {
+        for n in [4, 7].into_iter().filter(|n| mutant.applies(*n, rule)) {
+            for seed in seeds.clone() {
+                let violation = run_hostile(mutant, seed, n, rule, None).violation;
+                assert!(
+                    violation.is_none(),
+                    "{} seed {seed}, n {n}, {}: {violation:?}",
+                    mutant.name(),
+                    rule.name()
+                );
+            }
+        }
+    }
+}
+
+macro_rules! recoveries {
+    ($($name:ident: $mutant:ident $seeds:expr),* $(,)?) => {$(
+        #[test]
+        fn $name() {
+            recover(Mutant::$mutant, $seeds);
+        }
+    )*};
+}
+
+// The worlds of those that are not here are those of `DropBranch`.
+recoveries! {
+    correct_replicas_merge_all_branches: DropBranch 0..4,
+    correct_replicas_remember_a_split: ForgetMode 0..4,
+    correct_replicas_remember_votes_of_a_recovery: ForgetRecoveryVotes 0..12,
+    correct_replicas_remember_their_report: ForgetReport 0..4,
+    correct_replicas_believe_no_invented_report: BelieveReports 0..4,
+    correct_replicas_outlive_a_confession: SessionPerCulprits 0..4,
 }

@@ -4,6 +4,7 @@ mod boot;
 mod clients;
 mod end;
 mod faults;
+mod merge;
 mod split;
 mod step;
 
@@ -18,7 +19,7 @@ use crate::clients::Client;
 use crate::coverage::Coverage;
 use crate::event::{Event, Queue, Seat};
 use crate::host::Host;
-use crate::keys::{Keys, committee, keys_of};
+use crate::keys::{Belief, Keys, committee, keys_of};
 use crate::mutants::Mutant;
 use crate::net::Net;
 use crate::oracle::{Oracle, Violation};
@@ -88,7 +89,16 @@ pub fn run(plan: WorldPlan, mutant: Option<Mutant>) -> Outcome {
 
 /// Runs a world that is split; with `trace`, returns its last messages as well.
 pub fn run_split(plan: SplitPlan, trace: bool) -> (Outcome, Vec<String>) {
-    let mut world = World::of_split(plan);
+    run_split_of(plan, None, trace)
+}
+
+/// The same with wrong replicas in the place of the correct ones.
+pub fn run_split_of(
+    plan: SplitPlan,
+    mutant: Option<Mutant>,
+    trace: bool,
+) -> (Outcome, Vec<String>) {
+    let mut world = World::of_split(plan, mutant);
     world.trace = trace.then(VecDeque::new);
     let outcome = world.run();
     (outcome, world.trace.take().unwrap_or_default().into())
@@ -97,9 +107,14 @@ pub fn run_split(plan: SplitPlan, trace: bool) -> (Outcome, Vec<String>) {
 impl World {
     fn new(plan: WorldPlan, mutant: Option<Mutant>) -> World {
         let made = committee(plan.scheme, plan.n, plan.rule);
-        let gullible = |seat| mutant == Some(Mutant::BelieveCertificates) && !plan.is_evil(seat);
+        let belief = |seat| match mutant {
+            _ if plan.is_evil(seat) => Belief::Proven,
+            Some(Mutant::BelieveCertificates) => Belief::Everything,
+            Some(Mutant::BelieveReports) => Belief::Reports,
+            _ => Belief::Proven,
+        };
         let keys = (0..plan.n)
-            .map(|seat| keys_of(plan.scheme, &made, seat, gullible(seat)))
+            .map(|seat| keys_of(plan.scheme, &made, seat, belief(seat)))
             .collect();
         let epoch = made.0.genesis();
         let hosts = (0..plan.n)

@@ -24,6 +24,8 @@ pub struct Finality {
     certified: HashSet<BlockId>,
     final_at: HashMap<u64, BlockId>,
     finals: HashSet<BlockId>,
+    /// Two final blocks at one height are what is expected.
+    pub may_fork: bool,
 }
 
 impl Finality {
@@ -36,6 +38,7 @@ impl Finality {
             certified: HashSet::new(),
             final_at: HashMap::new(),
             finals: HashSet::new(),
+            may_fork: false,
         }
     }
 
@@ -117,6 +120,7 @@ impl Finality {
             };
             if let Some(other) = self.final_at.insert(node.height, block)
                 && other != block
+                && !self.may_fork
             {
                 let what = format!(
                     "blocks {other:?} and {block:?} are both final at height {}",

@@ -68,6 +68,10 @@ impl Signed {
         self.headers.entry(header.id()).or_insert_with(seen);
     }
 
+    pub fn parent(&self, block: BlockId) -> Option<BlockId> {
+        self.headers.get(&block).map(|seen| seen.parent)
+    }
+
     /// Correct replica `from` decided to vote in `view`: it must not have given that view up. The vote
     /// itself may leave later than a timeout that was decided after it.
     pub fn decided(&self, from: ReplicaId, view: View) -> Verdict {

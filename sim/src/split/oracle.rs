@@ -1,14 +1,15 @@
 //! What must hold when more replicas lie than the protocol tolerates, said without any predicate of
 //! the consensus room: from what correct replicas executed, announced and hold in their state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use measure::LedgerRecord;
 use node::incident::{Incident, What};
 use types::batch::SessionId;
-use types::{Digest, Epoch, Height, Mode, Offence, ReplicaId, SignerSet};
+use types::{Digest, Epoch, Height, Mode, Offence, ReplicaId, Resumption, SignerSet};
 
 use super::plan::{SplitPlan, seats};
+use super::told::Told;
 use crate::event::Seat;
 use crate::oracle::{Verdict, violation};
 
@@ -29,6 +30,10 @@ pub struct Witness {
     pub merged: u64,
     pub saw_conflict: bool,
     pub admitted_when_closed: Option<u64>,
+    /// Payments that it had executed when its report of the first epoch left.
+    pub reported: Option<BTreeSet<TxName>>,
+    /// What was agreed on, until it is merged here.
+    pub agreed: Option<Box<Resumption>>,
 }
 
 /// Figures for the table.
@@ -59,6 +64,7 @@ pub struct SplitOracle {
     pub before: BTreeMap<TxName, Seat>,
     states: BTreeMap<([u8; 8], u64), (Digest, Seat)>,
     pub figures: Figures,
+    pub told: Told,
 }
 
 impl SplitOracle {
@@ -76,6 +82,7 @@ impl SplitOracle {
             before: BTreeMap::new(),
             states: BTreeMap::new(),
             figures: Figures::default(),
+            told: Told::default(),
         }
     }
 
@@ -181,7 +188,10 @@ impl SplitOracle {
                     witness.gate = Some((*open, why.clone()));
                     witness.admitted_when_closed = (!open).then_some(admitted);
                 }
-                What::Committed(_) => self.figures.recoveries += 1,
+                What::Committed(resumption) => {
+                    self.figures.recoveries += 1;
+                    witness.agreed = Some(resumption.clone());
+                }
                 What::Merged {
                     members,
                     moved,

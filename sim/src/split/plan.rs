@@ -61,6 +61,8 @@ pub struct SplitPlan {
     pub later: Vec<(u64, Fault)>,
     /// The replicas know how to recover; without it they halt.
     pub recovery: bool,
+    /// Whoever has merged crashes no more: after a restart it serves no history but the merged one.
+    pub spares_merged: bool,
 }
 
 impl SplitPlan {
@@ -133,6 +135,7 @@ impl SplitPlan {
             calm_ns: rng.skewed(1, 1500) * MS,
             later: Vec::new(),
             recovery: true,
+            spares_merged: false,
         };
         plan.crashes(&mut rng);
         plan
@@ -152,6 +155,7 @@ impl SplitPlan {
             calm_ns: 0,
             later: Vec::new(),
             recovery: true,
+            spares_merged: false,
         }
     }
 

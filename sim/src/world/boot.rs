@@ -32,9 +32,12 @@ impl World {
             }
         };
         self.coverage.torn_tails += u64::from(recovery.dropped.is_some());
-        let mutant = self.mutant.filter(|_| self.oracle.is_honest(seat));
+        let alone = self.plan.lasting().first() == Some(&seat);
+        let mutant = self
+            .mutant
+            .filter(|mutant| self.oracle.is_honest(seat) && (alone || !mutant.is_alone()));
         let records = match mutant {
-            Some(mutant) => mutant.recovered(me, recovery.records),
+            Some(mutant) => mutant.recovered(me, &self.epoch, recovery.records),
             None => recovery.records,
         };
         let attacker = self

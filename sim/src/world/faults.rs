@@ -35,6 +35,9 @@ impl World {
     }
 
     fn crash(&mut self, seat: Seat, kill: bool) {
+        if self.is_spared(seat) {
+            return;
+        }
         let seed = self.rng.u64();
         let host = &mut self.hosts[seat];
         let Some(mut process) = host.process.take() else {

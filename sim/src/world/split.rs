@@ -18,7 +18,7 @@ use super::World;
 use crate::clients::Client;
 use crate::coverage::SplitCoverage;
 use crate::event::{Event, Seat};
-use crate::mutants::rules;
+use crate::mutants::{Mutant, rules};
 use crate::plan::{Fault, MS};
 use crate::platform::SimPlatform;
 use crate::process::{One, Process};
@@ -69,11 +69,11 @@ impl Split {
 }
 
 impl World {
-    pub(super) fn of_split(plan: SplitPlan) -> World {
-        let mut world = World::new(plan.base.clone(), None);
+    pub(super) fn of_split(plan: SplitPlan, mutant: Option<Mutant>) -> World {
+        let mut world = World::new(plan.base.clone(), mutant);
         let oracle = SplitOracle::new(&plan, world.epoch);
         if plan.kind != Kind::Liars {
-            world.oracle.split = true;
+            world.oracle.expect_split();
             // Somebody on each side has something to lose.
             for (at, client) in world.clients.iter_mut().enumerate() {
                 let side = &plan.sides[at % 2];
@@ -180,6 +180,11 @@ impl World {
             }
         }
         self.judge_split();
+    }
+
+    pub(super) fn is_spared(&self, seat: Seat) -> bool {
+        let split = self.split.as_ref().filter(|s| s.plan.spares_merged);
+        split.is_some_and(|split| split.oracle.witnesses[seat].merged > 0)
     }
 
     fn has_parted(&self) -> bool {
@@ -435,10 +440,11 @@ impl World {
             }
         }
         self.oracle.note(verdict);
+        self.judge_merge(seat, ledger, incidents);
     }
 }
 
-fn balance(one: &One, account: u64) -> Option<u64> {
+pub(super) fn balance(one: &One, account: u64) -> Option<u64> {
     let mut query = Vec::new();
     format::balance(account, &mut query);
     let answer: Bytes = one.executor().query(&query);

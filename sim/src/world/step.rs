@@ -155,8 +155,10 @@ impl World {
         }
         self.oracle.executed(seat, &ledger);
         self.witness(seat, &ledger, &incidents);
-        jobs.iter()
-            .for_each(|(_, epoch, job)| self.oracle.asked(seat, epoch, job));
+        for (_, epoch, job) in &jobs {
+            self.oracle.asked(seat, epoch, job);
+            self.split_asked(seat, epoch, job);
+        }
         sent.into_iter().for_each(|sent| self.send(seat, sent));
         for (tag, epoch, job) in jobs {
             let host = &mut self.hosts[seat];
@@ -209,6 +211,7 @@ impl World {
     fn send(&mut self, seat: Seat, sent: Sent) {
         if let Some(message) = &sent.message {
             self.oracle.sent(seat, message);
+            self.split_sent(seat, message);
             let now_ns = self.now_ns;
             self.trace(|| describe(now_ns, seat, sent.to, message));
             if let Message::CheckpointShare(share) = message
