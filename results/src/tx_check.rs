@@ -23,7 +23,8 @@ pub struct TxCheck {
     pub moved: u64,
     /// Of these, such whose last word is that they have no effect.
     pub without_effect: u64,
-    /// Of these, such whose place was told without a proof and has a block.
+    /// Of these, such whose place was told without a proof and has a block: a receipt that says "ordered
+    /// before, there" proves its own block and not that one.
     pub told: u64,
     /// Lost: neither standing nor reported.
     pub lost: u64,
@@ -90,8 +91,8 @@ pub fn check(
                 }
                 ReceiptKind::Moved if !record.has_effect() => check.without_effect += 1,
                 ReceiptKind::Moved => check.moved += 1,
-                ReceiptKind::Told => check.told += 1,
-                ReceiptKind::Proven => check.standing += 1,
+                ReceiptKind::Proven if record.block != [0; 8] => check.standing += 1,
+                ReceiptKind::Proven | ReceiptKind::Told => check.told += 1,
             }
         }
     }

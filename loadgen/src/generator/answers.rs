@@ -150,6 +150,11 @@ impl Generator {
             self.places.add(session, entry.seq, Place::of(entry));
         }
         let outcome = entry.outcome.encode();
+        // "Ordered before, there": the block of this receipt is not the one at that height.
+        let block = match entry.outcome {
+            Outcome::Duplicate => BlockId::ZERO,
+            _ => block,
+        };
         log.add(&ReceiptRecord {
             kind,
             session,

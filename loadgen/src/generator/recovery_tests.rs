@@ -281,3 +281,16 @@ fn what_moved_before_it_was_answered_is_an_answer() {
     assert_eq!((measured.finished, measured.unfinished), (1, 99));
     assert_eq!(world.load.recovery().moved, 0);
 }
+
+#[test]
+fn the_log_names_no_block_for_a_duplicate() {
+    let mut world = World::new(1_000.0, 100);
+    world.steps(50);
+    world.net.outcome = Some(Outcome::Duplicate);
+    world.finish();
+    let log = world.receipts();
+    let (duplicates, others): (Vec<_>, Vec<_>) = log.iter().partition(|r| r.outcome[0] == 2);
+    assert!(duplicates.len() > 10 && others.len() > 10);
+    assert!(duplicates.iter().all(|r| r.block == [0; 8]));
+    assert!(others.iter().all(|r| r.block != [0; 8]));
+}

@@ -76,6 +76,14 @@ fn a_receipt_of_an_undone_block_that_nobody_reported_is_lost() {
 }
 
 #[test]
+fn a_duplicate_names_an_earlier_place_that_it_does_not_prove() {
+    let mut duplicate = receipt(ReceiptKind::Proven, 1, 0, 4);
+    duplicate.outcome = [2, 0];
+    let check = run(vec![duplicate]);
+    assert_eq!((check.told, check.standing, check.lost), (1, 0, 0));
+}
+
+#[test]
 fn one_place_for_two_and_more_executed_than_sent_count_twice() {
     let mut other = receipt(ReceiptKind::Moved, 2, 0, 4);
     other.position = 1;
