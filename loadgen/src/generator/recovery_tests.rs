@@ -289,8 +289,16 @@ fn the_log_names_no_block_for_a_duplicate() {
     world.net.outcome = Some(Outcome::Duplicate);
     world.finish();
     let log = world.receipts();
-    let (duplicates, others): (Vec<_>, Vec<_>) = log.iter().partition(|r| r.outcome[0] == 2);
+    let (duplicates, others): (Vec<_>, Vec<_>) = log.into_iter().partition(|r| r.outcome[0] == 2);
     assert!(duplicates.len() > 10 && others.len() > 10);
-    assert!(duplicates.iter().all(|r| r.block == [0; 8]));
-    assert!(others.iter().all(|r| r.block != [0; 8]));
+    assert!(
+        duplicates
+            .iter()
+            .all(|r: &measure::ReceiptRecord| r.block == [0; 8])
+    );
+    assert!(
+        others
+            .iter()
+            .all(|r: &measure::ReceiptRecord| r.block != [0; 8])
+    );
 }
