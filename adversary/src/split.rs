@@ -41,6 +41,10 @@ pub struct SplitPlan {
     pub split_ns: u64,
     /// From the split on side B hears nothing for this long.
     pub late_ns: u64,
+    /// The histories commit in different views: face A orders no more when face B starts, and face B helps no
+    /// certificate before a view that face A never saw. What convicts is then no double vote but a
+    /// broken lock or a stale timeout.
+    pub apart: bool,
     /// The attack is over then, or when a correct replica shows a proof of it.
     pub heal_ns: u64,
     pub after: After,

@@ -274,7 +274,8 @@ impl Core {
             return 0;
         }
         let propose = self.proposer.due_ns.unwrap_or(Nanos::MAX);
-        let car = self.lanes.car_due_ns().unwrap_or(Nanos::MAX);
+        let car = self.lanes.car_due_ns().filter(|_| self.config.is_member());
+        let car = car.unwrap_or(Nanos::MAX);
         self.pacemaker
             .deadline_ns()
             .min(propose)

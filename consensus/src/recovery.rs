@@ -9,7 +9,6 @@ use types::{
     Proposal, Qc, RecoveryValue, ReplicaId, Resumption, SignerSet, Tc, Timeout, Verified,
 };
 
-use crate::accountability::culprits;
 use crate::core::{Core, Recovered};
 use crate::effect::{Config, Durable, Effect, Nanos};
 use crate::rules::Rules;
@@ -397,11 +396,12 @@ impl Recovery {
     /// A proof whose signatures were checked. True if it convicts somebody new.
     fn convict(&mut self, now: Nanos, fraud: Fraud, out: &mut Vec<Effect>) -> bool {
         let of_us = fraud.epoch() == self.of.id || fraud.epoch() == self.epoch().id;
-        let Some(found) = culprits(self.rule, &fraud).ok().filter(|_| of_us) else {
-            return false;
-        };
+        let found = self.core.rules.convicts(&fraud);
         let found = found.intersection(self.of.members);
-        if found.is_subset(self.excluded) || self.frauds.len() >= types::limits::FRAUDS_MAX {
+        if !of_us
+            || found.is_subset(self.excluded)
+            || self.frauds.len() >= types::limits::FRAUDS_MAX
+        {
             return false;
         }
         self.excluded = self.excluded.union(found);

@@ -3,8 +3,10 @@
 //! Clauses carry the numbers of `docs/protocol.md`, section 3. Each predicate is pure: it sees the
 //! safety state and headers, and nothing else, so that its forensic twin can be written beside it.
 
-use types::{CommitRule, Header, Qc};
+use types::{CommitRule, Fraud, Header, Qc, SignerSet};
 
+use crate::accountability::culprits;
+use crate::recovery::merge::{self, Chain};
 use crate::safety::{Lock, Safety};
 
 /// What distinguishes one protocol of the family from another.
@@ -21,6 +23,16 @@ pub trait Rules: std::fmt::Debug + Send {
 
     /// V3: the lock after voting for `header`, whose parent is `parent` (none: the root).
     fn lock_after(&self, safety: &Safety, header: &Header, parent: Option<&Header>) -> Lock;
+
+    /// Whom a proof of fraud convicts in a recovery.
+    fn convicts(&self, fraud: &Fraud) -> SignerSet {
+        culprits(self.rule(), fraud).unwrap_or_default()
+    }
+
+    /// The order in which the branches of a split are executed, the base first.
+    fn merge_order(&self, chains: Vec<Chain>) -> Vec<Chain> {
+        merge::order(chains)
+    }
 
     /// C1: given the newest certificate and the headers it certifies, newest first (each the
     /// parent of the one before), how many steps below the newest block is the one that it commits?

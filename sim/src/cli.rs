@@ -97,6 +97,7 @@ pub fn run_cli(args: &SimArgs) -> Result<SimReport, SimError> {
         });
     let cells: Vec<(usize, CommitRule)> = sizes
         .iter()
+        .filter(|n| args.split.fits(**n))
         .flat_map(|n| rules.iter().map(move |rule| (*n, *rule)))
         .collect();
     if let (Some(seed), true) = (args.seed, args.trace) {

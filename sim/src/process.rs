@@ -70,6 +70,40 @@ impl Process {
         }
     }
 
+    /// Who waits for what, for a reader.
+    pub fn describe(&self, now_ns: u64) -> String {
+        let late = |at_ns: u64| now_ns.saturating_sub(at_ns) / 1000;
+        match self {
+            Process::One(one) => {
+                let core = one.core();
+                format!(
+                    "{} in {:?}, {} us behind its core's deadline, {} us behind its car's, {} us behind its own",
+                    one.mode().name(),
+                    one.epoch().id,
+                    late(core.deadline_ns()),
+                    core.car_slot_ns().map_or(0, late),
+                    one.deadline_ns().map_or(0, late),
+                )
+            }
+            Process::Two(two) => {
+                let face = |face: usize| {
+                    two.face(face).map(|face| {
+                        let core = face.core();
+                        format!(
+                            "{} in {:?}, {} us behind its core's deadline, {} us behind its car's, {} us behind its own",
+                            face.mode().name(),
+                            face.epoch().id,
+                            late(core.deadline_ns()),
+                            core.car_slot_ns().map_or(0, late),
+                            face.deadline_ns().map_or(0, late),
+                        )
+                    })
+                };
+                format!("{two:?}: face A {:?}, face B {:?}", face(0), face(1))
+            }
+        }
+    }
+
     pub fn fatal(&self) -> Option<&str> {
         match self {
             Process::One(one) => one.fatal(),

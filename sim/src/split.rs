@@ -7,3 +7,6 @@ pub mod plan;
 
 pub use oracle::SplitOracle;
 pub use plan::{Kind, SplitPlan};
+
+#[cfg(test)]
+mod tests;

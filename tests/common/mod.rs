@@ -95,6 +95,12 @@ impl Cluster {
         Node::start(&self.config(replica, more), self.metrics_port(replica))
     }
 
+    /// As [`Cluster::start`], with another command than `node`.
+    pub fn start_as(&self, command: &str, args: &[&str], replica: usize, more: &str) -> Node {
+        let config = self.config(replica, more);
+        Node::start_as(command, args, &config, self.metrics_port(replica))
+    }
+
     pub fn start_all(&self, more: &str) -> Vec<Node> {
         let nodes: Vec<Node> = (0..self.n).map(|i| self.start(i, more)).collect();
         nodes.iter().for_each(|node| node.wait_ready());
@@ -111,10 +117,15 @@ pub struct Node {
 
 impl Node {
     pub fn start(config: &Path, metrics_port: u16) -> Node {
+        Node::start_as("node", &[], config, metrics_port)
+    }
+
+    pub fn start_as(command: &str, args: &[&str], config: &Path, metrics_port: u16) -> Node {
         let log = config.with_extension("log");
         let child = reforge()
-            .args(["node", "--config"])
+            .args([command, "--config"])
             .arg(config)
+            .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())

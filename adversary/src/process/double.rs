@@ -39,9 +39,14 @@ impl<P> std::fmt::Debug for DoubleVoter<P> {
 impl<P: Platform> DoubleVoter<P> {
     fn lie(&mut self, to: SignerSet, vote: &Vote) {
         self.honest = self.honest.saturating_sub(1);
-        if self.honest == 0 && vote.epoch == self.epoch.id {
+        if self.honest == 0 && vote.excluded.is_empty() {
             let block = BlockId(Digest::of("reforge second vote", &vote.block.0.0));
-            let second = (self.sign)(&self.epoch, vote.view, block);
+            // It lies in every epoch that still counts it in.
+            let epoch = Epoch {
+                id: vote.epoch,
+                ..self.epoch
+            };
+            let second = (self.sign)(&epoch, vote.view, block);
             self.inner.broadcast(to, &Message::Vote(second));
         }
     }

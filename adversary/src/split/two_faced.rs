@@ -9,7 +9,7 @@ use node::incident::Incident;
 use node::platform::{ClientId, NodeEvent, Platform};
 use node::replica::{Counters, Replica};
 use storage::Record;
-use types::{Mode, ReplicaId, SignerSet};
+use types::{Message, Mode, ReplicaId, SignerSet, View};
 
 use super::{A, After, B, FacePlatform, SplitPlan, is_proof, tagged, untagged};
 use crate::acts::Acts;
@@ -23,6 +23,13 @@ pub type Maker = Box<dyn Fn(Vec<Record>, u64) -> Result<Face, NodeError>>;
 
 /// Answers of its own disk that a face is given in one turn.
 const ROUNDS_MAX: usize = 16;
+/// The other attackers' faces A may be that many views ahead of the own one.
+const APART_VIEWS: u64 = 2;
+/// So many final blocks later, correct replicas of side A know of one which face B, that begins with
+/// the newest certificate of the split, does not share.
+const APART_BLOCKS: u64 = 5;
+/// Before face A is looked at again.
+const RETRY_NS: u64 = 5_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -43,6 +50,10 @@ pub struct TwoFaced<P> {
     make: Maker,
     faces: [Option<Face>; 2],
     stage: Stage,
+    /// Face B helps no certificate of these views.
+    floor: View,
+    /// Height that face A had committed at the split.
+    shared: u64,
     /// What face B starts from.
     inheritance: Vec<Record>,
     up: SignerSet,
@@ -61,6 +72,8 @@ impl<P: Platform + RawLink> TwoFaced<P> {
             faces: [Some(make(Vec::new(), now_ns)?), None],
             make,
             stage: Stage::Whole,
+            floor: View(0),
+            shared: 0,
             inheritance: Vec::new(),
             up: SignerSet::EMPTY,
             clients: BTreeMap::new(),
@@ -147,16 +160,30 @@ impl<P: Platform + RawLink> TwoFaced<P> {
         if let Stage::Late { until_ns } = self.stage
             && now_ns >= until_ns
         {
-            self.start_face_b(now_ns);
+            match self.has_committed() {
+                true => self.start_face_b(now_ns),
+                false => {
+                    let until_ns = now_ns + RETRY_NS;
+                    self.stage = Stage::Late { until_ns };
+                }
+            }
         }
         if self.stage != Stage::Over && now_ns >= self.plan.heal_ns {
             self.end(now_ns);
         }
     }
 
+    /// Where the histories must not share a view, face A has to be done before face B begins.
+    fn has_committed(&self) -> bool {
+        let committed = |face: &Face| face.core().committed_height().0;
+        let face = self.faces[A].as_ref().filter(|_| self.plan.apart);
+        face.is_none_or(|face| committed(face) >= self.shared + APART_BLOCKS)
+    }
+
     fn split(&mut self, now_ns: u64) {
         let until_ns = now_ns.saturating_add(self.plan.late_ns);
         if let Some(face) = &mut self.faces[A] {
+            self.shared = face.core().committed_height().0;
             self.inheritance = face.platform().inner().records().to_vec();
             face.platform().set_plan(self.plan.during);
         }
@@ -171,6 +198,11 @@ impl<P: Platform + RawLink> TwoFaced<P> {
         let records = std::mem::take(&mut self.inheritance);
         if !self.plan.faces[B] {
             return;
+        }
+        if self.plan.apart
+            && let Some(face) = &self.faces[A]
+        {
+            self.floor = View(face.core().view().0 + APART_VIEWS);
         }
         match (self.make)(records, now_ns) {
             Ok(mut face) => {
@@ -258,8 +290,12 @@ impl<P: Platform + RawLink> TwoFaced<P> {
             let Some((face, frame)) = untagged(&frame) else {
                 return;
             };
+            // Whoever is first to split, or to go over to face B, takes the others along.
             if face == B && self.stage == Stage::Whole {
                 self.split(now_ns);
+            }
+            if face == B && self.plan.apart && matches!(self.stage, Stage::Late { .. }) {
+                self.start_face_b(now_ns);
             }
             return hear(self, face, frame);
         }
@@ -307,12 +343,22 @@ impl<P: Platform + RawLink> TwoFaced<P> {
 
     fn hand_on(&mut self, at: usize) {
         let reach = self.reach(at);
+        let floor = if at == B { self.floor } else { View(0) };
+        // Face A still serves what it has: side A may lack the bytes of what is final.
+        let frozen = self.plan.apart && self.stage == Stage::Split;
         let Some(face) = &mut self.faces[at] else {
             return;
         };
         let (allies, platform) = (self.plan.allies, &mut self.platform);
         let said = face.platform().inner();
         for (to, message) in said.sent.drain(..) {
+            let helps = match at {
+                A if frozen => beside_order(message),
+                _ => above(floor, message),
+            };
+            let Some(message) = helps else {
+                continue;
+            };
             let to = to.intersection(reach);
             let correct = to.difference(allies);
             if !correct.is_empty() {
@@ -383,6 +429,28 @@ impl<P: Platform + RawLink> TwoFaced<P> {
             acts.merge(&face.platform().take_acts());
         }
         acts
+    }
+}
+
+/// What has no part in any view.
+fn beside_order(message: Message) -> Option<Message> {
+    let orders = matches!(
+        message,
+        Message::Proposal(_) | Message::Vote(_) | Message::Timeout(_)
+    );
+    (!orders).then_some(message)
+}
+
+/// What of a message helps no certificate up to `floor`.
+fn above(floor: View, message: Message) -> Option<Message> {
+    match message {
+        Message::Vote(vote) if vote.view <= floor => None,
+        Message::Proposal(proposal) if proposal.header.view <= floor => None,
+        Message::Timeout(mut timeout) => {
+            timeout.last_vote = timeout.last_vote.filter(|vote| vote.view > floor);
+            Some(Message::Timeout(timeout))
+        }
+        other => Some(other),
     }
 }
 

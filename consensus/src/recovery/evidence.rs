@@ -62,8 +62,7 @@ impl Recovery {
     /// Whether a proof could convict anybody new: only then is it worth checking.
     pub fn wants_fraud(&self, fraud: &Fraud) -> bool {
         let of_us = fraud.epoch() == self.of.id || fraud.epoch() == self.epoch().id;
-        let culprits = crate::accountability::culprits(self.rule, fraud);
-        of_us && culprits.is_ok_and(|set| !set.is_subset(self.excluded))
+        of_us && !self.core.rules.convicts(fraud).is_subset(self.excluded)
     }
 
     /// Compares every pair of commit proofs whose chains are known by now.

@@ -7,7 +7,7 @@ use types::{
     SignerSet, Verified,
 };
 
-use super::{Recovery, merge};
+use super::Recovery;
 use crate::core::Core;
 use crate::delivery::DeliveredBlock;
 use crate::effect::{Durable, Effect, Nanos};
@@ -130,7 +130,7 @@ impl Recovery {
     fn plan(&self, split: &Core) -> Option<MergePlan> {
         let resumption = self.resumption.as_ref()?;
         let (chains, lowest) = self.chains(split, &resumption.value.reports)?;
-        let order = merge::order(chains);
+        let order = self.core.rules.merge_order(chains);
         let floor = lowest.min(self.executed);
         let mut blocks: Vec<DeliveredBlock> = Vec::new();
         let mut executed: BTreeSet<(ReplicaId, CarId)> = BTreeSet::new();

@@ -5,9 +5,8 @@ use types::{
     SignerSet, Verified,
 };
 
-use super::merge::{self, Chain};
+use super::merge::Chain;
 use super::{Recovery, VALUES_MAX};
-use crate::accountability::culprits;
 use crate::core::Core;
 use crate::effect::{Durable, Effect, Nanos};
 
@@ -226,19 +225,23 @@ impl Recovery {
         let seats = self.of.members.difference(self.excluded);
         value.excluded == self.excluded
             && value.standbys == self.of.substitutes(value.excluded)
-            && value
-                .excluded
-                .is_subset(convicted(self.rule, &value.frauds))
+            && value.excluded.is_subset(self.convicted(&value.frauds))
             && value.reports.len() >= self.reports_needed(self.excluded)
             && value.reports.iter().all(|r| seats.contains(r.replica))
             && value.reports.iter().all(|r| self.holds(split, r))
             && self.base_of(split, &value.reports) == Some((value.base, value.root_height))
     }
 
+    /// Everybody whom some proof convicts.
+    fn convicted(&self, frauds: &[Fraud]) -> SignerSet {
+        let sets = frauds.iter().map(|fraud| self.core.rules.convicts(fraud));
+        sets.fold(SignerSet::EMPTY, SignerSet::union)
+    }
+
     /// Tip of the base, and the height of the root above it.
     fn base_of(&self, split: &Core, reports: &[ForkReport]) -> Option<(BlockId, Height)> {
         let (chains, _) = self.chains(split, reports)?;
-        match merge::order(chains).first() {
+        match self.core.rules.merge_order(chains).first() {
             Some(base) => Some((base.tip, base.height.next())),
             // Nobody executed anything: the epoch's own root is the base.
             None => Some((self.of.root(), self.of.root_height.next())),
@@ -272,10 +275,4 @@ impl Recovery {
         // where it stands.
         Some((chains, floor))
     }
-}
-
-/// Everybody whom some proof convicts.
-fn convicted(rule: types::CommitRule, frauds: &[Fraud]) -> SignerSet {
-    let sets = frauds.iter().filter_map(|fraud| culprits(rule, fraud).ok());
-    sets.fold(SignerSet::EMPTY, SignerSet::union)
 }

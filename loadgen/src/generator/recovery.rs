@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use measure::{EpochSeen, ModeName, ModeSeen, ReceiptKind, RecoverySeen};
 use transport::{Frame, Transport};
-use types::client::{Request, SessionEntries};
+use types::client::{Entry, Request, SessionEntries};
 use types::{BlockId, Digest, Epoch, EpochChange, EpochId, Height, Mode, SignerSet, Wire};
 
 use super::Generator;
@@ -231,30 +231,36 @@ impl Generator {
                     self.on_entry(session, *entry, (epoch, BlockId::ZERO), now_ns, true);
                     continue;
                 }
-                let fate = self.places.move_to(index, entry.seq, Place::of(entry));
-                let seen = &mut self.recovery.seen;
-                match fate {
-                    Fate::Same => continue,
-                    Fate::Moved => seen.moved += 1,
-                    Fate::Invalidated => seen.invalidated += 1,
-                    Fate::Revived => seen.revived += 1,
-                    Fate::Unknown => seen.moved_unknown += 1,
-                }
-                moved += 1;
-                self.account.moved();
-                self.log(
-                    ReceiptKind::Moved,
-                    index,
-                    entry,
-                    (epoch, BlockId::ZERO),
-                    now_ns,
-                );
+                moved += u64::from(self.relocate(index, entry, (epoch, BlockId::ZERO), now_ns));
             }
         }
         if moved > 0 {
             let detail = format!("{moved} receipts, reported at height {height}");
             self.fleet.note(NoteKind::Moved, at, detail, now_ns);
         }
+    }
+
+    /// An answer about a request that had one before; false if it says the same. What a replica handed
+    /// in again after a recovery comes back as an ordinary receipt of the working epoch.
+    pub(super) fn relocate(
+        &mut self,
+        index: u32,
+        entry: &Entry,
+        of: (EpochId, BlockId),
+        now_ns: u64,
+    ) -> bool {
+        let fate = self.places.move_to(index, entry.seq, Place::of(entry));
+        let seen = &mut self.recovery.seen;
+        match fate {
+            Fate::Same => return false,
+            Fate::Moved => seen.moved += 1,
+            Fate::Invalidated => seen.invalidated += 1,
+            Fate::Revived => seen.revived += 1,
+            Fate::Unknown => seen.moved_unknown += 1,
+        }
+        self.account.moved();
+        self.log(ReceiptKind::Moved, index, entry, of, now_ns);
+        true
     }
 
     /// The client's part in finding a split: the first proven pair of an epoch goes to everybody.

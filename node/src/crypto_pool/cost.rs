@@ -173,3 +173,6 @@ fn listed(count: usize) -> u64 {
         many => ED25519_LISTED_US * many as u64,
     }
 }
+
+#[cfg(test)]
+mod tests;

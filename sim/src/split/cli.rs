@@ -50,6 +50,11 @@ impl SplitArgs {
             .collect()
     }
 
+    /// Whether there are such worlds of this size.
+    pub fn fits(self, n: usize) -> bool {
+        self.kind().is_none_or(|kind| kind.is_possible(n))
+    }
+
     fn plan(self, seed: u64, n: usize, rule: CommitRule) -> Option<SplitPlan> {
         let plan = SplitPlan::of(seed, n, rule, self.kind()?);
         Some(SplitPlan {

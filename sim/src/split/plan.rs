@@ -20,6 +20,17 @@ pub enum Kind {
     Liars,
 }
 
+impl Kind {
+    /// Below seven replicas nobody is left to disagree above the envelope.
+    pub fn is_possible(self, n: usize) -> bool {
+        match self {
+            Kind::Envelope => n >= 4,
+            Kind::Beyond => committee::envelope(n) + 2 < n,
+            Kind::Liars => true,
+        }
+    }
+}
+
 /// One two-faced replica.
 #[derive(Debug, Clone, Copy)]
 pub struct Attacker {
@@ -41,6 +52,8 @@ pub struct SplitPlan {
     pub split_ns: u64,
     /// Side B hears no attacker for this long after the split.
     pub late_ns: u64,
+    /// The histories commit in different views.
+    pub apart: bool,
     /// The sides talk again this long after their histories parted.
     pub linger_ns: u64,
     /// Faults go on for this long after that; times of `later` count from there.
@@ -85,14 +98,17 @@ impl SplitPlan {
                 after: after.unwrap_or_else(|| self::after(&mut rng)),
             })
             .collect();
-        hide(&mut attackers, &sides, quorum, &mut rng);
+        let apart = rng.chance(350);
+        if !apart {
+            hide(&mut attackers, &sides, quorum, &mut rng);
+        }
         base.byzantine = evil.iter().map(|seat| (*seat, Acts::honest())).collect();
         base.dead = dies.then(|| correct[rng.below(correct.len() as u64) as usize]);
         base.faults.clear();
         base.heal_ns = u64::MAX;
         base.nominal = false;
         // What a branch needs must not be forgotten before it is merged.
-        base.retention_bytes = 256 << 20;
+        base.retention_bytes = 8 << 20;
         if n > 7 {
             base.job_ns = base.job_ns * 4 / n as u64;
             base.scheme = Scheme::Fake;
@@ -106,7 +122,10 @@ impl SplitPlan {
                 true => 0,
                 false => rng.between(50, 900) * MS,
             },
+            apart,
             late_ns: match rng.chance(500) {
+                // Side B must give up every view that face A saw, one by one.
+                _ if apart => rng.between(5, 60) * MS,
                 true => 0,
                 false => rng.skewed(20, 900) * MS,
             },
@@ -127,6 +146,7 @@ impl SplitPlan {
             sides: [Vec::new(), Vec::new()],
             attackers: Vec::new(),
             split_ns: u64::MAX,
+            apart: false,
             late_ns: 0,
             linger_ns: 0,
             calm_ns: 0,

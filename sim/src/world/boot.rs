@@ -135,7 +135,7 @@ impl World {
             app,
             timing: Timing {
                 view_timeout_ns: 60 * MS,
-                view_timeout_max_ns: 1000 * MS,
+                view_timeout_max_ns: self.timeout_max_ns(),
                 idle_view_ns: 15 * MS,
                 pace_ns: 3 * MS,
                 fetch_ns: 15 * MS,

@@ -90,6 +90,14 @@ impl World {
         world
     }
 
+    /// Where one side must give up many views, it does not wait for ages.
+    pub(super) fn timeout_max_ns(&self) -> u64 {
+        match &self.split {
+            Some(split) if split.plan.apart => 240 * MS,
+            _ => 1000 * MS,
+        }
+    }
+
     /// How the replicas of this world recover, if they can.
     pub(super) fn recovery(&self) -> Option<RecoveryConfig> {
         let able = self.split.as_ref().is_some_and(|split| split.plan.recovery);
@@ -114,6 +122,7 @@ impl World {
             faces: attacker.faces,
             split_ns: host.clock(plan.split_ns),
             late_ns: plan.late_ns,
+            apart: plan.apart,
             heal_ns: u64::MAX,
             after: attacker.after,
             during: attacker.during,

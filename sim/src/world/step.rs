@@ -256,8 +256,15 @@ impl World {
             // A driver that asks for the past is called again at once; it must not do so for ever.
             at_ns = self.now_ns + 1000;
             host.spins += 1;
-            if host.spins > SPINS_MAX {
-                return self.fail("spin", format!("replica {seat} asks for turns without end"));
+            if !self.oracle.is_honest(seat) {
+                // What an attacker does to its own machine is its own affair.
+                at_ns = self.now_ns + MS;
+            } else if host.spins > SPINS_MAX {
+                let local = host.clock(self.now_ns);
+                let process = host.process.as_ref();
+                let state = process.map(|process| process.describe(local));
+                let what = format!("replica {seat} asks for turns without end: {state:?}");
+                return self.fail("spin", what);
             }
         } else {
             host.spins = 0;

@@ -1,0 +1,92 @@
+//! The attack itself, without recovery: two histories where the protocol promises nothing any more.
+
+use types::CommitRule;
+
+use super::plan::{Kind, SplitPlan};
+use crate::cli::caught;
+use crate::coverage::SplitCoverage;
+use crate::world::{Outcome, run_split};
+
+const RULES: [CommitRule; 2] = [CommitRule::TwoChain, CommitRule::ThreeChain];
+
+fn attack(seed: u64, n: usize, rule: CommitRule, kind: Kind) -> Outcome {
+    let plan = SplitPlan {
+        recovery: false,
+        ..SplitPlan::of(seed, n, rule, kind)
+    };
+    caught(n, rule, || run_split(plan, false).0)
+}
+
+/// Correct replicas of both sides execute different blocks at one height, and whatever the attackers
+/// do, no correct replica says anything that convicts it.
+#[test]
+fn a_coalition_above_f_makes_two_histories() {
+    for (n, seeds) in [(4, 0..8), (7, 0..6), (10, 0..2)] {
+        for rule in RULES {
+            for seed in seeds.clone() {
+                let outcome = attack(seed, n, rule, Kind::Envelope);
+                let name = format!("seed {seed} n {n} {}", rule.name());
+                assert_eq!(outcome.violation, None, "{name}");
+                assert_eq!(outcome.coverage.split.parted, 1, "{name}: no split");
+            }
+        }
+    }
+}
+
+/// The same attackers, each with one face only, split nothing: it is the lie that does it.
+#[test]
+fn without_second_faces_nothing_parts() {
+    for rule in RULES {
+        for seed in 0..3 {
+            let mut plan = SplitPlan::of(seed, 4, rule, Kind::Envelope);
+            plan.recovery = false;
+            for attacker in &mut plan.attackers {
+                attacker.faces = [true, false];
+                attacker.during = adversary::Plan::honest();
+            }
+            let outcome = caught(4, rule, || run_split(plan, false).0);
+            let SplitCoverage { parted, empty, .. } = outcome.coverage.split;
+            assert_eq!((parted, empty), (0, 1), "seed {seed} {}", rule.name());
+        }
+    }
+}
+
+#[test]
+fn a_seed_of_a_split_world_is_one_world() {
+    for rule in RULES {
+        let [first, again] = [(); 2].map(|()| attack(3, 7, rule, Kind::Beyond));
+        assert_eq!(first.hash, again.hash);
+        assert_ne!(first.hash, attack(4, 7, rule, Kind::Beyond).hash);
+    }
+}
+
+/// Every plan gives each side a quorum together with the faces that talk to it, and no more faulty
+/// replicas than its kind allows.
+#[test]
+fn plans_are_what_their_kind_says() {
+    use types::committee::{envelope, quorum, split};
+    for n in [4, 7, 10, 13, 16, 30] {
+        for seed in 0..200 {
+            for kind in [Kind::Envelope, Kind::Beyond] {
+                if !kind.is_possible(n) {
+                    continue;
+                }
+                let plan = SplitPlan::of(seed, n, CommitRule::TwoChain, kind);
+                let faulty = plan.attackers.len() + usize::from(plan.base.dead.is_some());
+                let allowed = match kind {
+                    Kind::Envelope => split(n)..=envelope(n),
+                    _ => envelope(n) + 1..=n - 2,
+                };
+                assert!(allowed.contains(&faulty), "n {n} seed {seed}: {faulty}");
+                assert!(plan.attackers.len() >= split(n));
+                let [a, b] = &plan.sides;
+                assert_eq!(a.len() + b.len() + plan.attackers.len(), n);
+                for side in [0, 1] {
+                    let faces = plan.attackers.iter().filter(|one| one.faces[side]);
+                    let have = plan.sides[side].len() + faces.count();
+                    assert!(have >= quorum(n), "n {n} seed {seed} side {side}");
+                }
+            }
+        }
+    }
+}
