@@ -1,6 +1,7 @@
 //! The subcommands: arguments in, text and exit codes out. Everything else lives in the rooms.
 
 pub mod adversary;
+pub mod audit;
 pub mod judge;
 pub mod keygen;
 pub mod load;

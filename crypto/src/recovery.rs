@@ -138,8 +138,9 @@ impl<S: VoteScheme> Engine<S> {
         let bound = block.payload == core.digest() && block.excluded.is_none();
         ensure(few, what, "of nobody, or of more than f members")?;
         ensure(bound, what, "of another value than its block binds")?;
+        let fit = core.standbys.is_subset(epoch.standbys);
         ensure(
-            core.standbys.is_subset(epoch.standbys),
+            fit && core.standbys.len() <= core.excluded.len(),
             what,
             "standbys that cannot take the seats",
         )?;
@@ -193,9 +194,9 @@ impl<S: VoteScheme> Engine<S> {
             what,
             "excludes whom no recovery may exclude",
         )?;
-        let free = SignerSet::all(self.identities.len()).difference(recovery.members);
+        let fit = core.standbys.is_subset(recovery.standbys);
         ensure(
-            core.standbys.is_subset(free) && core.standbys.len() <= core.excluded.len(),
+            fit && core.standbys.len() <= core.excluded.len(),
             what,
             "standbys that cannot take the seats",
         )

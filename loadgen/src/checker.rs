@@ -49,7 +49,8 @@ impl<S: VoteScheme> ProofEngine for SchemeEngine<S> {
     }
 
     fn check_epoch_change(&self, of: &Epoch, change: &EpochChange) -> Result<Epoch, String> {
-        crate::epochs::check(&self.engine, self.rule, of, change)
+        let epoch = self.engine.check_epoch_change(of, change);
+        epoch.map_err(|reject| reject.to_string())
     }
 }
 

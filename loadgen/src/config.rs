@@ -118,6 +118,9 @@ pub struct LoadConfig {
     /// Wait for the first connections, in seconds.
     #[serde(default = "defaults::connect_timeout_s")]
     pub connect_timeout_s: f64,
+    /// Hand pairs of receipts that contradict each other to the replicas.
+    #[serde(default = "defaults::hand_in")]
+    pub hand_in: bool,
     /// Also write every receipt to `receipts.bin`.
     #[serde(default)]
     pub receipts_log: bool,
@@ -153,6 +156,9 @@ mod defaults {
     }
     pub fn verify_every_ms() -> u64 {
         100
+    }
+    pub fn hand_in() -> bool {
+        true
     }
     pub fn connect_timeout_s() -> f64 {
         10.0

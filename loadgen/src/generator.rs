@@ -58,6 +58,8 @@ pub struct Parts {
     pub proofs: ProofBook,
     /// `receipts.bin`, if asked for.
     pub receipts_log: Option<ReceiptsLog>,
+    /// Whether conflicts go to the replicas.
+    pub hand_in: bool,
     /// Sends are gathered for this long.
     pub coalesce_ns: u64,
     /// Silence after which a connection loses its sessions.
@@ -140,7 +142,7 @@ impl Generator {
             proofs: parts.proofs,
             receipts_log: parts.receipts_log,
             places: Places::default(),
-            recovery: Recovery::new(parts.epoch),
+            recovery: Recovery::new(parts.epoch, parts.hand_in),
             plan,
             coalesce_ns: parts.coalesce_ns,
             failover_ns: parts.failover_ns,

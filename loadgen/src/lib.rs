@@ -14,7 +14,6 @@ pub mod blocks;
 pub mod checker;
 pub mod claims;
 pub mod config;
-pub mod epochs;
 pub mod error;
 pub mod fleet;
 pub mod frames;

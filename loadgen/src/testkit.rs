@@ -121,6 +121,10 @@ impl ProofEngine for FakeEngine {
         }
         let core = &change.core;
         let (excluded, standbys) = (core.excluded, core.standbys);
+        let block = change.proof.block().unwrap();
+        if block.epoch == of.id {
+            return Ok(of.evicted(block.id(), excluded, standbys, block.height.next()));
+        }
         let recovery = of.recovery();
         Ok(recovery.resumed(core.digest(), excluded, standbys, core.root_height))
     }

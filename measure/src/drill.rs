@@ -64,6 +64,10 @@ pub struct PlannedDrill {
     /// What the attackers do afterwards.
     #[serde(default)]
     pub after: AfterSplit,
+    /// Clients with receipts of both halves hand the pair in: replicas then know of the split before they
+    /// can talk, and `T_detect` is zero.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clients_tell: bool,
     /// Longest wait for the split, and for the end of the recovery, in seconds.
     #[serde(default = "wait_s")]
     pub wait_s: f64,
@@ -186,6 +190,7 @@ mod tests {
             margin_ms: 500,
             late_b_ms: 0,
             after: AfterSplit::Silent,
+            clients_tell: false,
             wait_s: 60.0,
             second: second.map(|attackers| SecondDrill {
                 attackers,

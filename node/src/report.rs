@@ -1,4 +1,7 @@
-//! What a replica leaves in its run folder: `ledger.bin` while it runs, `status.json` at its end.
+//! What a replica leaves in its run folder: `ledger.bin` while it runs, `status.json` at its end, and the
+//! incident timeline where there is one.
+
+mod incidents;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,13 +10,18 @@ use measure::metrics as m;
 use measure::{LedgerRecord, LedgerWriter, ReplicaReport, Usage, WallAnchor, folder};
 
 use crate::NodeError;
+use crate::incident::Incident;
 use crate::snapshot::Snapshot;
 use crate::start::Setup;
 
-/// The writer of both; without a folder it writes nothing.
+use incidents::IncidentWriter;
+
+/// The writer of all; without a folder it writes nothing.
 #[derive(Debug)]
 pub struct Reporter {
     folder: Option<(PathBuf, LedgerWriter)>,
+    /// Opened by the first incident: most replicas have none.
+    incidents: Option<IncidentWriter>,
 }
 
 impl Reporter {
@@ -30,7 +38,10 @@ impl Reporter {
                 Some((dir.to_path_buf(), ledger))
             }
         };
-        Ok(Reporter { folder })
+        Ok(Reporter {
+            folder,
+            incidents: None,
+        })
     }
 
     /// Appends executed blocks and hands them to the kernel.
@@ -45,6 +56,24 @@ impl Reporter {
             ledger.append(record)?;
         }
         Ok(ledger.flush()?)
+    }
+
+    /// Appends to the incident timeline.
+    ///
+    /// # Errors
+    /// [`NodeError::Report`].
+    pub fn incidents(&mut self, incidents: &[Incident]) -> Result<(), NodeError> {
+        let Some((dir, _)) = self.folder.as_ref().filter(|_| !incidents.is_empty()) else {
+            return Ok(());
+        };
+        let writer = match &mut self.incidents {
+            Some(writer) => writer,
+            none => none.insert(IncidentWriter::open(dir)?),
+        };
+        for incident in incidents {
+            writer.append(incident)?;
+        }
+        Ok(())
     }
 
     /// Writes `status.json`.

@@ -168,6 +168,7 @@ impl House {
             profiler.tick(now_ns);
         }
         self.reporter.blocks(&started.process.take_ledger())?;
+        self.reporter.incidents(&started.process.take_incidents())?;
         let snapshot = snapshot(started, self.stop_ns.is_some());
         let idle = snapshot.extra.get("own_backlog_bytes") == Some(&0);
         self.board.publish(snapshot);
@@ -218,10 +219,11 @@ impl House {
             None => last_sync(started),
         };
         let ledger = self.reporter.blocks(&started.process.take_ledger());
+        let incidents = self.reporter.incidents(&started.process.take_incidents());
         let snapshot = snapshot(started, true);
         let failure = failure.or_else(|| synced.as_ref().err().map(ToString::to_string));
         self.reporter.status(&started.setup, &snapshot, failure)?;
-        ledger.and(synced)?;
+        ledger.and(incidents).and(synced)?;
         tracing::info!(height = snapshot.height, view = snapshot.view, "stopped");
         Ok(())
     }

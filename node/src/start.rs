@@ -49,6 +49,8 @@ pub struct Parts {
     pub config: ReplicaConfig,
     pub rule: CommitRule,
     pub signer: Arc<dyn Signer>,
+    /// Any vote, signed at once: for replicas that lie.
+    pub sign_vote: VoteSigner,
     /// The records of its journal, in order.
     pub recovered: Vec<Record>,
     pub platform: RealPlatform,
@@ -115,7 +117,7 @@ pub fn start<W>(
         started,
     };
     let (journal, recovered) = journal(config, &setup, waker.clone())?;
-    let (signer, work) = engine(&committee, me, secrets)?;
+    let (signer, work, sign_vote) = engine(&committee, me, secrets)?;
     let cost = CostModel::new(committee.scheme);
     let pool = CryptoPool::new(config.crypto.threads as usize, cost, work, waker.clone())?;
     let mut platform = RealPlatform::new(transport, journal, pool, epoch.n);
@@ -125,6 +127,7 @@ pub fn start<W>(
         config: replica_config(config, &setup),
         rule: committee.rule,
         signer,
+        sign_vote,
         recovered,
         platform,
     };
@@ -267,12 +270,14 @@ pub fn rules(rule: types::CommitRule) -> RulesFactory {
     Arc::new(move || consensus::rules_for(rule))
 }
 
-/// The engine twice: for what is signed on the loop's thread, and for the helpers.
-fn engine(
-    committee: &Committee,
-    me: ReplicaId,
-    secrets: Secrets,
-) -> Result<(Arc<dyn Signer>, Work), NodeError> {
+/// Signs a vote of an ordinary epoch.
+pub type VoteSigner =
+    Arc<dyn Fn(&types::Epoch, types::View, types::BlockId) -> types::Vote + Send + Sync>;
+
+type Keys = (Arc<dyn Signer>, Work, VoteSigner);
+
+/// The engine for each of its uses: for what is signed on the loop's thread, and for the helpers.
+fn engine(committee: &Committee, me: ReplicaId, secrets: Secrets) -> Result<Keys, NodeError> {
     match committee.scheme {
         SchemeName::Bls => engine_of::<Bls>(committee, me, secrets),
         SchemeName::Ed25519 => engine_of::<Ed25519Lists>(committee, me, secrets),
@@ -287,13 +292,17 @@ fn engine_of<S: VoteScheme + 'static>(
     committee: &Committee,
     me: ReplicaId,
     secrets: Secrets,
-) -> Result<(Arc<dyn Signer>, Work), NodeError> {
+) -> Result<Keys, NodeError> {
     let engine = Engine::<S>::new(committee, Some((me, secrets)))
         .map_err(|error| NodeError::Keys(error.to_string()))?;
     let engine = Arc::new(engine);
     let helper = engine.clone();
     let work: Work = Arc::new(move |epoch, job| helper.run(epoch, job));
-    Ok((engine, work))
+    let voter = engine.clone();
+    let none = types::SignerSet::EMPTY;
+    let sign_vote: VoteSigner =
+        Arc::new(move |epoch, view, block| voter.sign_vote(epoch, view, block, none));
+    Ok((engine, work, sign_vote))
 }
 
 fn shaped(

@@ -221,7 +221,10 @@ impl<'a> Window<'a> {
 
 impl DrillReport {
     fn fill(&mut self, record: &Record, window: &Window<'_>, kind: DrillKind) {
-        self.convicted = convicted(window);
+        self.convicted = match kind {
+            DrillKind::Split => convicted(window),
+            DrillKind::Evict => evicted(window, record.run.replicas),
+        };
         let falsely = self.convicted.iter().copied();
         self.convicted_falsely = falsely
             .filter(|replica| !self.attackers.contains(replica))
@@ -247,7 +250,7 @@ impl DrillReport {
                 _ => {}
             }
         }
-        self.blocks_undone_max = blocks_undone(record, self.attack);
+        self.blocks_undone_max = blocks_undone(record, window);
         self.terms = self.terms(record, window, kind);
         self.lambda = self.lambda();
         self.clients = clients(record, window, self.terms.t0_ns);
@@ -277,11 +280,27 @@ impl DrillReport {
             }
             _ => false,
         });
-        let reconfigured = window.last_first(&correct, |what| {
-            matches!(what, IncidentKind::Committed { .. })
+        // Nothing is agreed on apart when somebody is evicted: the epoch without them begins.
+        let is_clean = |members: &[u32]| !all.iter().any(|culprit| members.contains(culprit));
+        let clean: BTreeSet<&str> = window
+            .all()
+            .filter_map(|line| match &line.what {
+                IncidentKind::Merged { epoch, members, .. } if is_clean(members) => {
+                    Some(epoch.as_str())
+                }
+                _ => None,
+            })
+            .collect();
+        let reconfigured = window.last_first(&correct, |what| match (what, kind) {
+            (IncidentKind::Committed { .. }, DrillKind::Split) => true,
+            (IncidentKind::Merged { members, .. }, DrillKind::Evict) => is_clean(members),
+            _ => false,
         });
-        let resynced = window.last_first(&correct, |what| {
-            matches!(what, IncidentKind::FirstBlock { .. })
+        let resynced = window.last_first(&correct, |what| match what {
+            IncidentKind::FirstBlock { epoch, .. } => {
+                kind == DrillKind::Split || clean.contains(epoch.as_str())
+            }
+            _ => false,
         });
         let mut terms = Terms {
             t0_ns,
@@ -335,6 +354,18 @@ fn convicted(window: &Window<'_>) -> Vec<u32> {
     })
 }
 
+/// Who is no member any more after the last eviction.
+fn evicted(window: &Window<'_>, replicas: u32) -> Vec<u32> {
+    let merges = window.all().filter_map(|line| match &line.what {
+        IncidentKind::Merged { members, .. } => Some((line.at_ns, members)),
+        _ => None,
+    });
+    match merges.max_by_key(|(at_ns, _)| *at_ns) {
+        None => Vec::new(),
+        Some((_, members)) => (0..replicas).filter(|r| !members.contains(r)).collect(),
+    }
+}
+
 fn offences(window: &Window<'_>) -> BTreeMap<String, u64> {
     let of = |lines: &Vec<&IncidentLine>| {
         let mut known = BTreeSet::new();
@@ -364,26 +395,32 @@ fn offences(window: &Window<'_>) -> BTreeMap<String, u64> {
     .unwrap_or_default()
 }
 
-/// Most blocks that the marker number `attack` of any ledger undid.
-fn blocks_undone(record: &Record, attack: u32) -> u64 {
-    let undone = |ledger: &measure::Ledger| {
+/// Most blocks that a marker undid which belongs to a merge of this window.
+fn blocks_undone(record: &Record, window: &Window<'_>) -> u64 {
+    let merges = |replica: u32, height: u64| {
+        let lines = window.lines.iter().find(|(index, _)| *index == replica);
+        lines.is_some_and(|(_, lines)| {
+            lines.iter().any(|line| {
+                matches!(line.what, IncidentKind::Merged { rolled_back_to, .. }
+                    if rolled_back_to == height)
+            })
+        })
+    };
+    let mut most = 0;
+    for (replica, ledger) in &record.ledgers {
         let mut chain = BTreeMap::new();
-        let mut marker = 0;
         for entry in &ledger.records {
             if !entry.is_rollback() {
                 chain.insert(entry.height, ());
                 continue;
             }
             let undone = chain.split_off(&entry.height.saturating_add(1)).len() as u64;
-            if marker == attack {
-                return undone;
+            if merges(*replica, entry.height) {
+                most = most.max(undone);
             }
-            marker += 1;
         }
-        0
-    };
-    let all = record.ledgers.iter().map(|(_, ledger)| undone(ledger));
-    all.max().unwrap_or(0)
+    }
+    most
 }
 
 fn clients(record: &Record, window: &Window<'_>, t0_ns: Option<u64>) -> ClientView {

@@ -8,7 +8,9 @@ use measure::{CampaignRecord, LedgerRecord, MeasureError, RunFolder, SCHEMA_VERS
 
 use crate::consistency::{Consistency, compare};
 use crate::drill;
+use crate::drill_stats;
 use crate::judgement::{FaultEffect, Judgement, Reason, ReplicaSummary, RunJudgement};
+use crate::overhead::{self, Conclusion, Overhead};
 use crate::record::{self, Record};
 use crate::rules;
 use crate::tx_check;
@@ -28,6 +30,8 @@ pub fn judge(root: &Path) -> Judgement {
         verdict: Verdict::Pass,
         reasons: Vec::new(),
         runs: Vec::new(),
+        drills: Vec::new(),
+        overhead: Vec::new(),
     };
     if root.join(folder::CAMPAIGN).exists() {
         judge_campaign(root, &mut judgement);
@@ -44,6 +48,20 @@ pub fn judge(root: &Path) -> Judgement {
         judgement.reasons.push(Reason {
             verdict: Verdict::Inconclusive,
             text: "expected campaign.json or run.json in the folder, found no run".into(),
+        });
+    }
+    judgement.drills = drill_stats::stats(&judgement.runs);
+    judgement.overhead = overhead::compare(&judgement.runs);
+    let few = |o: &&Overhead| o.conclusion == Conclusion::Inconclusive;
+    if let Some(first) = judgement.overhead.iter().find(few) {
+        judgement.reasons.push(Reason {
+            verdict: Verdict::Inconclusive,
+            text: format!(
+                "expected at least {} pairs of usable runs for a comparison, found {} ({})",
+                overhead::PAIRS_MIN,
+                first.ratios.len(),
+                first.point
+            ),
         });
     }
     let reasons = judgement.reasons.iter().map(|reason| reason.verdict);
@@ -148,6 +166,7 @@ fn judge_run(root: &Path) -> RunJudgement {
         corrected: measure::Percentiles::default(),
         service: measure::Percentiles::default(),
         lag: measure::Percentiles::default(),
+        seconds_p50_ns: None,
         receipts_checked: 0,
         receipts_bad: 0,
         reconnects: 0,
@@ -179,6 +198,11 @@ fn fill(run: &mut RunJudgement, record: &Record) {
     run.corrected = record.corrected;
     run.service = record.service;
     run.lag = record.lag;
+    let start_ns = record.loads.iter().map(|l| l.measure_start_ns).min();
+    let end_ns = record.loads.iter().map(|l| l.measure_end_ns).max();
+    if let (Some(start_ns), Some(end_ns)) = (start_ns, end_ns) {
+        run.seconds_p50_ns = drill::median_p50_ns(record, start_ns, end_ns);
+    }
     run.receipts_checked = record.sum(|load| load.receipts_checked);
     run.receipts_bad = record.sum(|load| load.receipts_bad);
     run.reconnects = record.sum(|load| load.reconnects);

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::consistency::Consistency;
 use crate::drill::DrillReport;
+use crate::drill_stats::DrillStats;
+use crate::overhead::Overhead;
 use crate::tx_check::TxCheck;
 use crate::verdict::Verdict;
 
@@ -25,6 +27,12 @@ pub struct Judgement {
     pub reasons: Vec<Reason>,
     /// The runs in their order.
     pub runs: Vec<RunJudgement>,
+    /// Terms of Eq. 5 over the repetitions of every drill.
+    #[serde(default)]
+    pub drills: Vec<DrillStats>,
+    /// What recovery costs, from pairs of runs.
+    #[serde(default)]
+    pub overhead: Vec<Overhead>,
 }
 
 /// Why a verdict is not better.
@@ -65,6 +73,10 @@ pub struct RunJudgement {
     pub service: Percentiles,
     /// From intended to actual send.
     pub lag: Percentiles,
+    /// Median of the medians of all seconds of the measured phase: coarser than `corrected`, and
+    /// comparable with a part of a run.
+    #[serde(default)]
+    pub seconds_p50_ns: Option<u64>,
     /// Receipts checked and found bad by all generators.
     pub receipts_checked: u64,
     /// Receipts that did not hold.

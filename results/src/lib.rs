@@ -3,20 +3,27 @@
 //! A pure function of the files: no network, no clock, no randomness; the same input gives the
 //! same bytes. Missing data is never a pass.
 
+mod bootstrap;
 mod consistency;
 mod drill;
+mod drill_stats;
 mod judge;
 mod judgement;
+mod overhead;
+pub mod paper;
 mod record;
 mod rules;
 mod table;
 mod tx_check;
 mod verdict;
 
+pub use bootstrap::Estimate;
 pub use consistency::{Consistency, Divergence};
 pub use drill::{ClientView, DrillReport, Terms};
+pub use drill_stats::{DrillStats, TermStats};
 pub use judge::{judge, write_summary};
 pub use judgement::{FaultEffect, Judgement, Reason, ReplicaSummary, RunJudgement};
+pub use overhead::{Conclusion, Figure, Overhead, Question};
 pub use table::table;
 pub use tx_check::TxCheck;
 pub use verdict::Verdict;

@@ -1,5 +1,7 @@
 //! The terminal table: one line per run, the reasons below, the verdict last.
 
+mod recovery;
+
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, presets};
 
 use crate::judgement::{Judgement, RunJudgement};
@@ -30,22 +32,8 @@ const NUMBERS: std::ops::RangeInclusive<usize> = 6..=14;
 /// Renders a judgement; latencies in milliseconds.
 #[must_use]
 pub fn table(judgement: &Judgement) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()))
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(HEADER);
-    for column in NUMBERS {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    for run in &judgement.runs {
-        table.add_row(row(run));
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 1));
-    }
+    let rows = judgement.runs.iter().map(row).collect();
+    let table = plain(HEADER, NUMBERS, rows);
     let mut text = String::new();
     if let Some(experiment) = &judgement.experiment {
         let hash = judgement.spec_hash.as_deref().unwrap_or("?");
@@ -56,9 +44,35 @@ pub fn table(judgement: &Judgement) -> String {
     }
     text.push_str(&table.to_string());
     text.push('\n');
+    recovery::append(&mut text, judgement);
     append_reasons(&mut text, judgement);
     text.push_str(&format!("verdict: {}\n", judgement.verdict.name()));
     text
+}
+
+/// A table without frames; `numbers` are aligned to the right.
+fn plain(
+    header: &[&str],
+    numbers: std::ops::RangeInclusive<usize>,
+    rows: Vec<Vec<String>>,
+) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()))
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(header);
+    for column in numbers {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 1));
+    }
+    table
 }
 
 fn row(run: &RunJudgement) -> Vec<String> {

@@ -1,5 +1,7 @@
 //! Every verdict from a synthetic folder; one change away from a pass.
 
+mod drills;
+mod overhead;
 mod sample;
 
 use measure::{FaultAction, folder};

@@ -35,6 +35,19 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         measured.failed,
         measured.unfinished
     );
+    let seen = &report.result.recovery;
+    if !seen.modes.is_empty() || !seen.epochs.is_empty() || seen.conflicts > 0 {
+        println!(
+            "recovery: {} epochs, {} conflicts ({} handed in); {} receipts moved, {} without effect \
+             now, {} may still move",
+            seen.epochs.len(),
+            seen.conflicts,
+            seen.conflicts_handed_in,
+            seen.moved,
+            seen.invalidated,
+            seen.may_move_left
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,7 +12,7 @@ use crate::local::Local;
 use crate::progress::{Progress, Silent};
 use crate::provider::Provider;
 use crate::run::{Run, io};
-use crate::spec::{ProviderKind, Spec};
+use crate::spec::{Point, ProviderKind, Spec};
 
 /// Start, readiness and stop of one run, roughly; for the estimate only.
 const OVERHEAD: Duration = Duration::from_secs(4);
@@ -94,16 +94,23 @@ pub fn run(spec: &Spec, options: &Options) -> Result<Finished, TestbedError> {
         ProviderKind::Local => Box::new(Local::default()),
     };
     let load = &spec.load;
-    let each = OVERHEAD
-        + Duration::from_secs_f64(load.warmup_s + load.duration_s + load.cooldown_s.min(2.0));
-    options
-        .progress
-        .begin(points.len(), each * points.len() as u32);
-    for (done, point) in points.iter().enumerate() {
+    let load_s = load.warmup_s + load.duration_s + load.cooldown_s.min(2.0);
+    let estimate = |point: &Point| {
+        // A drill waits until its replicas had time to become ready.
+        let drill = point.drill.map_or(Duration::ZERO, |_| {
+            crate::run::drill_ready_within(point.replicas)
+        });
+        OVERHEAD + drill + Duration::from_secs_f64(load_s)
+    };
+    let total = points.iter().map(estimate).sum();
+    options.progress.begin(points.len(), total);
+    let mut done = Duration::ZERO;
+    for point in &points {
         if options.interrupt.is_raised() {
             break;
         }
-        options.progress.position(each * done as u32);
+        options.progress.position(done);
+        done += estimate(point);
         let run_root = root.join(&point.name);
         Run::begin(spec, point, options, provider.as_mut(), &run_root)?.execute()?;
     }

@@ -105,6 +105,7 @@ pub(crate) const LOAD_KEYS: &[&str] = &[
     "stop_on_stdin_eof",
     "generator",
     "replicas",
+    "hand_in",
 ];
 
 /// Where a replica finds and leaves its files.
@@ -162,6 +163,7 @@ pub(crate) fn load(
         let correct: Vec<Value> = correct.into_iter().map(|r| i64::from(r).into()).collect();
         put(&mut root, "replicas", correct);
         put(&mut root, "receipts_log", true);
+        put(&mut root, "hand_in", drill.clients_tell);
     }
     merge(&mut root, &spec.generator);
     root.to_string()

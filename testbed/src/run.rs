@@ -24,6 +24,7 @@ use crate::ready::is_ready;
 use crate::spec::{Point, Spec};
 use cluster::{Cluster, Member};
 use drill::Drill;
+pub(crate) use drill::ready_within as drill_ready_within;
 use schedule::{Action, Schedule};
 
 /// Keys are made within this time.
@@ -111,7 +112,8 @@ impl<'a> Run<'a> {
         let lead = LOAD_LEAD + LOAD_LEAD_PER_REPLICA * self.point.replicas;
         // Attackers are told when to attack as they start: a drill's load begins at a set time.
         let set_ns = self.drill.as_mut().map(|drill| {
-            let start_ns = monotonic_ns() + (lead + drill.ready_within()).as_nanos() as u64;
+            let start_ns =
+                monotonic_ns() + (lead + drill_ready_within(self.point.replicas)).as_nanos() as u64;
             drill.set_start(start_ns + (self.spec.load.warmup_s * 1e9) as u64);
             start_ns
         });

@@ -12,7 +12,7 @@ use crate::ids::{Digest, EpochId};
 use crate::lane::Car;
 use crate::wire_struct;
 
-/// The offences, by the names of `docs/protocol.md`.
+/// The offences, by the names of `docs/accountability.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Offence {
     /// Equivocating proposal.

@@ -1,6 +1,6 @@
-//! Whom a proof of fraud convicts: one pure predicate per offence, numbered as in `docs/protocol.md`,
-//! section 6. Here and not in `consensus`, since a client that follows a recovery must check who was
-//! excluded and why, and knows no consensus; each names the rule of which it is the twin.
+//! Whom a proof of fraud convicts: one pure predicate per offence, numbered as in
+//! `docs/accountability.md`; each names the rule of which it is the twin. Here and not in `consensus`,
+//! since a client that follows a recovery must check who was excluded and why, and knows no consensus.
 //!
 //! No predicate looks at signatures: that those hold is checked first (`crypto`, `Verified<Fraud>`).
 

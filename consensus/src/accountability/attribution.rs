@@ -1,5 +1,5 @@
-//! From two conflicting certified branches to proofs of fraud (`docs/protocol.md`, section 6; Sheng et
-//! al., *BFT Protocol Forensics*, CCS 2021).
+//! From two conflicting certified branches to proofs of fraud (`docs/accountability.md`; Sheng et al.,
+//! *BFT Protocol Forensics*, CCS 2021).
 //!
 //! Let `b` be the lowest directly committed block of the branch whose such block has the lower view `v`,
 //! and `c` the lowest block of the other branch with `view(c) >= v`. Then `c` is justified below `v`:

@@ -267,6 +267,10 @@ fn resumptions<S: VoteScheme>() {
                 *r = changed(&|h| h.payload = Digest::ZERO)
             }),
             ("the proof is of another epoch", &|r| {
+                *r = changed(&|h| h.epoch = other_epoch());
+            }),
+            // What a block of the epoch itself may do without a recovery is less.
+            ("more than f members", &|r| {
                 *r = changed(&|h| h.epoch = world.epoch.id);
             }),
         ],
@@ -318,6 +322,110 @@ fn clients_follow_a_recovery() {
             }),
         ],
     );
+}
+
+/// One culprit of four, evicted by a block of the epoch itself: at most `f`, so nothing is split.
+fn eviction<S: VoteScheme>(world: &World<S>) -> Resumption {
+    let Fraud::DoubleVote { first, second } = value(world).frauds.remove(0) else {
+        panic!("a double vote")
+    };
+    let alone = |votes: Qc| {
+        let header = branch(world, 1, &[2])[0].clone();
+        let vote =
+            world.engines[2].sign_vote(&world.epoch, header.view, votes.block, SignerSet::EMPTY);
+        vote.alone().expect("a seat")
+    };
+    let fraud = Fraud::DoubleVote {
+        first: alone(first),
+        second: alone(second),
+    };
+    let value = RecoveryValue {
+        excluded: signers(&[2]),
+        standbys: SignerSet::EMPTY,
+        base: BlockId::ZERO,
+        root_height: Height(0),
+        frauds: vec![fraud],
+        reports: Vec::new(),
+    };
+    evicted_with(world, value, |_| {})
+}
+
+fn evicted_with<S: VoteScheme>(
+    world: &World<S>,
+    value: RecoveryValue,
+    change: impl Fn(&mut Header),
+) -> Resumption {
+    let epoch = &world.epoch;
+    let mut first = world.header(1, 1, Qc::root(epoch), None);
+    first.payload = value.digest();
+    change(&mut first);
+    let certified = world.votes(epoch, &[0, 1, 3], &first);
+    let second = world.header(2, 2, certified, None);
+    Resumption {
+        of: epoch.id,
+        value,
+        proof: world.proof(epoch, &[0, 1, 3], &[first, second]),
+    }
+}
+
+#[test]
+fn evictions_end_an_epoch_by_its_own_block() {
+    let world = World::<Ed25519Lists>::new(N);
+    let valid = eviction(&world);
+    let check = |resumption| verdict(world.verifier.check_resumption(&world.epoch, resumption));
+    refuses(
+        &valid,
+        check,
+        &[
+            ("another epoch", &|r| r.of = other_epoch()),
+            ("of another value", &|r| {
+                r.value.base = BlockId(Digest([9; 32]))
+            }),
+            ("no proof convicts", &|r| {
+                let mut value = valid.value.clone();
+                value.excluded = signers(&[1]);
+                *r = evicted_with(&world, value, |_| {});
+            }),
+            ("of nobody", &|r| {
+                let mut value = valid.value.clone();
+                value.excluded = SignerSet::EMPTY;
+                *r = evicted_with(&world, value, |_| {});
+            }),
+            ("more than f", &|r| r.value = value(&world)),
+            ("standbys", &|r| {
+                let mut value = valid.value.clone();
+                value.standbys = signers(&[3]);
+                *r = evicted_with(&world, value, |_| {});
+            }),
+            ("bad signature", &|r| {
+                let votes = &mut r.proof.certs[0].votes;
+                votes.bytes = flip(&votes.bytes);
+            }),
+            ("bad signature", &|r| {
+                let mut value = valid.value.clone();
+                let Fraud::DoubleVote { first, .. } = &mut value.frauds[0] else {
+                    panic!("a double vote")
+                };
+                first.votes.bytes = flip(&first.votes.bytes);
+                *r = evicted_with(&world, value, |_| {});
+            }),
+        ],
+    );
+    // A client arrives at the same epoch, which begins right above the block.
+    let change = valid.change();
+    let block = &valid.proof.chain[0];
+    let expected = world.epoch.evicted(
+        block.id(),
+        signers(&[2]),
+        SignerSet::EMPTY,
+        block.height.next(),
+    );
+    let working = world.verifier.check_epoch_change(&world.epoch, &change);
+    assert_eq!(working, Ok(expected));
+    let mut other = change;
+    other.frauds.clear();
+    let refused = world.verifier.check_epoch_change(&world.epoch, &other);
+    assert!(verdict(refused).contains("other proofs of fraud"));
 }
 
 /// Two convicted replicas cannot turn the tables: a value that excludes correct ones needs proofs

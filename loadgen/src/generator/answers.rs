@@ -110,7 +110,11 @@ impl Generator {
         unproven: bool,
     ) {
         let Some(request) = self.close(session, entry.seq) else {
-            self.counters.duplicates += 1;
+            let index = self.by_id.get(session).copied();
+            let moved = index.filter(|_| self.receipts_log.is_some());
+            if !moved.is_some_and(|index| self.relocate(index, &entry, of, arrival_ns)) {
+                self.counters.duplicates += 1;
+            }
             return;
         };
         match entry.outcome {

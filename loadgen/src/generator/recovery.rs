@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use measure::{EpochSeen, ModeName, ModeSeen, ReceiptKind, RecoverySeen};
 use transport::{Frame, Transport};
-use types::client::{Request, SessionEntries};
+use types::client::{Entry, Request, SessionEntries};
 use types::{BlockId, Digest, Epoch, EpochChange, EpochId, Height, Mode, SignerSet, Wire};
 
 use super::Generator;
@@ -31,6 +31,8 @@ pub(super) struct Recovery {
     claimed: Vec<Epoch>,
     /// Changes given out.
     asked: usize,
+    /// Whether conflicts are handed in.
+    tells: bool,
     /// Epochs of which a conflict was handed in.
     handed_in: Vec<EpochId>,
     /// What is to be said to every replica.
@@ -55,8 +57,9 @@ fn indices(set: SignerSet) -> Vec<u32> {
 }
 
 impl Recovery {
-    pub fn new(epoch: Epoch) -> Recovery {
+    pub fn new(epoch: Epoch, tells: bool) -> Recovery {
         Recovery {
+            tells,
             claimed: vec![epoch],
             ..Recovery::default()
         }
@@ -67,6 +70,12 @@ impl Recovery {
         let of = self.claimed.iter().find(|epoch| epoch.id == change.of)?;
         let core = &change.core;
         let (excluded, standbys) = (core.excluded, core.standbys);
+        let block = change.proof.block()?;
+        if block.epoch == of.id {
+            // No split: a block of the epoch itself ends it.
+            let root = block.height.next();
+            return Some(of.evicted(block.id(), excluded, standbys, root));
+        }
         let recovery = of.recovery();
         Some(recovery.resumed(core.digest(), excluded, standbys, core.root_height))
     }
@@ -222,24 +231,7 @@ impl Generator {
                     self.on_entry(session, *entry, (epoch, BlockId::ZERO), now_ns, true);
                     continue;
                 }
-                let fate = self.places.move_to(index, entry.seq, Place::of(entry));
-                let seen = &mut self.recovery.seen;
-                match fate {
-                    Fate::Same => continue,
-                    Fate::Moved => seen.moved += 1,
-                    Fate::Invalidated => seen.invalidated += 1,
-                    Fate::Revived => seen.revived += 1,
-                    Fate::Unknown => seen.moved_unknown += 1,
-                }
-                moved += 1;
-                self.account.moved();
-                self.log(
-                    ReceiptKind::Moved,
-                    index,
-                    entry,
-                    (epoch, BlockId::ZERO),
-                    now_ns,
-                );
+                moved += u64::from(self.relocate(index, entry, (epoch, BlockId::ZERO), now_ns));
             }
         }
         if moved > 0 {
@@ -248,12 +240,35 @@ impl Generator {
         }
     }
 
+    /// An answer about a request that had one before; false if it says the same. What a replica handed
+    /// in again after a recovery comes back as an ordinary receipt of the working epoch.
+    pub(super) fn relocate(
+        &mut self,
+        index: u32,
+        entry: &Entry,
+        of: (EpochId, BlockId),
+        now_ns: u64,
+    ) -> bool {
+        let fate = self.places.move_to(index, entry.seq, Place::of(entry));
+        let seen = &mut self.recovery.seen;
+        match fate {
+            Fate::Same => return false,
+            Fate::Moved => seen.moved += 1,
+            Fate::Invalidated => seen.invalidated += 1,
+            Fate::Revived => seen.revived += 1,
+            Fate::Unknown => seen.moved_unknown += 1,
+        }
+        self.account.moved();
+        self.log(ReceiptKind::Moved, index, entry, of, now_ns);
+        true
+    }
+
     /// The client's part in finding a split: the first proven pair of an epoch goes to everybody.
     pub(super) fn hand_in(&mut self, conflict: &proofs::Conflict) {
         let (Some(first), Some(second)) = (&conflict.first.1, &conflict.second.1) else {
             return;
         };
-        if self.recovery.handed_in.contains(&conflict.epoch) {
+        if !self.recovery.tells || self.recovery.handed_in.contains(&conflict.epoch) {
             return;
         }
         self.recovery.handed_in.push(conflict.epoch);

@@ -252,6 +252,24 @@ fn a_replica_of_a_later_epoch_says_how_it_began_before_its_receipts() {
 }
 
 #[test]
+fn an_eviction_opens_an_epoch_without_a_split() {
+    let mut world = World::new(1_000.0, 1_000);
+    world.steps(200);
+    let (mut evicts, _) = change(&epoch(), 0, "good");
+    evicts.proof = world.chain.proof(world.height, "good");
+    let excluded = evicts.core.excluded;
+    let (block, root) = (world.chain.id(world.height), Height(world.height + 1));
+    let next = epoch().evicted(block, excluded, SignerSet::EMPTY, root);
+    say_all(&mut world, &Response::EpochChange(Box::new(evicts)));
+    world.chain = Chain::of(next, 500, 499, 0);
+    let measured = world.finish();
+    assert_eq!(measured.finished, 1_000);
+    let seen = world.load.recovery();
+    assert_eq!(seen.epochs[0].members, [0, 1, 2]);
+    assert_eq!((seen.moved, seen.may_move), (0, 0));
+}
+
+#[test]
 fn what_moved_before_it_was_answered_is_an_answer() {
     let mut world = World::new(1_000.0, 100);
     world.frozen = true;

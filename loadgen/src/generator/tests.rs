@@ -73,6 +73,7 @@ impl World {
             account: Account::new(plan, recorder),
             proofs: ProofBook::new(epoch.id, false),
             receipts_log: Some(ReceiptsLog::create(&dir.path().join("receipts"), &[]).unwrap()),
+            hand_in: true,
             coalesce_ns: 0,
             failover_ns: 1_000 * MS,
             verify_every_ns: 0,

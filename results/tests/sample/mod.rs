@@ -2,14 +2,14 @@
 //! one thing before it is written, or damage it afterwards.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use measure::files::{JsonLines, write_json};
 use measure::{
-    EventKind, EventLog, FaultAction, Fingerprint, LedgerRecord, LedgerWriter, LoadOptions,
-    LoadRecorder, LoadResult, ModeName, Outcomes, Phase, PlannedFault, RecoverySeen, ReplicaReport,
-    RunFolder, RunRecord, SCHEMA_VERSION, SecondCounts, SeriesRow, Thresholds, Usage, WallAnchor,
-    folder,
+    EventKind, EventLog, FaultAction, Fingerprint, IncidentLine, LedgerRecord, LedgerWriter,
+    LoadOptions, LoadRecorder, LoadResult, ModeName, Outcomes, Phase, PlannedFault, Receipts,
+    RecoverySeen, ReplicaReport, RunFolder, RunRecord, SCHEMA_VERSION, SecondCounts, SeriesRow,
+    Thresholds, Usage, WallAnchor, folder,
 };
 
 pub const SECOND_NS: u64 = 1_000_000_000;
@@ -31,6 +31,9 @@ pub struct Sample {
     pub ledgers: Vec<Option<Vec<LedgerRecord>>>,
     pub reports: Vec<Option<ReplicaReport>>,
     pub events: Vec<(u64, EventKind)>,
+    /// Timelines, by replica; an empty one is not written.
+    pub incidents: Vec<Vec<IncidentLine>>,
+    pub receipts: Option<Receipts>,
     pub seal: bool,
     dir: tempfile::TempDir,
 }
@@ -47,6 +50,8 @@ impl Sample {
             ledgers: (0..4).map(|_| Some(history(40))).collect(),
             reports: (0..4).map(|index| Some(report(index))).collect(),
             events: vec![(98 * SECOND_NS, EventKind::Ready)],
+            incidents: vec![Vec::new(); 4],
+            receipts: None,
             seal: true,
             dir: tempfile::tempdir().unwrap(),
         }
@@ -79,16 +84,27 @@ impl Sample {
 
     /// Writes the folder and seals it.
     pub fn write(&self) -> PathBuf {
-        let run_folder = RunFolder::create(&self.root()).unwrap();
+        self.write_at(&self.root());
+        self.root()
+    }
+
+    pub fn write_at(&self, root: &Path) {
+        let run_folder = RunFolder::create(root).unwrap();
         write_json(&run_folder.path(folder::RUN), &self.run).unwrap();
         write_json(&run_folder.path(folder::FINGERPRINT), &fingerprint()).unwrap();
         let mut events = EventLog::open(&run_folder.path(folder::EVENTS)).unwrap();
         for (at_ns, kind) in &self.events {
             events.record_at(*at_ns, kind.clone()).unwrap();
         }
-        for index in 0..4u32 {
+        for index in 0..self.run.replicas {
             let part = run_folder.replica(index);
             std::fs::create_dir_all(&part).unwrap();
+            if !self.incidents[index as usize].is_empty() {
+                let mut lines = JsonLines::open(&part.join(folder::INCIDENTS)).unwrap();
+                for line in &self.incidents[index as usize] {
+                    lines.append(line).unwrap();
+                }
+            }
             if let Some(report) = &self.reports[index as usize] {
                 write_json(&part.join(folder::STATUS), report).unwrap();
             }
@@ -104,6 +120,13 @@ impl Sample {
             let part = run_folder.load(0);
             std::fs::create_dir_all(&part).unwrap();
             write_json(&part.join(folder::LOAD), load).unwrap();
+            if let Some(receipts) = &self.receipts {
+                let mut bytes = Receipts::header(&receipts.sessions);
+                for record in &receipts.records {
+                    bytes.extend_from_slice(&record.encode());
+                }
+                std::fs::write(part.join(folder::RECEIPTS), bytes).unwrap();
+            }
             let mut recorder = LoadRecorder::create(&part, START).unwrap();
             for &(count, latency_ns) in &self.latencies {
                 for _ in 0..count {
@@ -129,7 +152,6 @@ impl Sample {
         if self.seal {
             run_folder.seal().unwrap();
         }
-        self.root()
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Attacker {
     pub faces: [bool; 2],
     pub during: Acts,
     pub after: After,
+    /// Its faces know how to recover: with both running on, it is two-faced in the recovery as well.
+    pub recovers: bool,
 }
 
 /// See the module.
@@ -96,6 +98,7 @@ impl SplitPlan {
                 faces: [true; 2],
                 during: during(&mut rng),
                 after: after.unwrap_or_else(|| self::after(&mut rng)),
+                recovers: rng.chance(700),
             })
             .collect();
         let apart = rng.chance(350);

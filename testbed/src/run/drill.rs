@@ -60,6 +60,11 @@ pub(super) struct Drill {
     sockets: PathBuf,
 }
 
+/// From the start of the replicas to the time at which they have to be ready.
+pub(crate) fn ready_within(replicas: u32) -> Duration {
+    READY_WITHIN + READY_WITHIN_PER_REPLICA * replicas
+}
+
 impl Drill {
     pub(super) fn new(
         plan: PlannedDrill,
@@ -80,11 +85,6 @@ impl Drill {
             split_seen: false,
             sockets,
         })
-    }
-
-    /// From the start of the replicas to the time at which they have to be ready.
-    pub(super) fn ready_within(&self) -> Duration {
-        READY_WITHIN + READY_WITHIN_PER_REPLICA * self.replicas
     }
 
     pub(super) fn set_start(&mut self, measure_start_ns: u64) {
@@ -285,17 +285,23 @@ impl Drill {
     }
 
     /// A split ends when every correct replica has executed a block of the next epoch, lies when
-    /// every one has a proof of them.
+    /// every one has of an epoch without the liars.
     fn has_ended(&self, since_ns: u64, attack: &Attack, folder: &RunFolder) -> bool {
         let mut correct = self.plan.correct(self.replicas).into_iter();
         correct.all(|index| {
             let path = folder.replica(index).join(folder::INCIDENTS);
             let lines = read_incidents(&path).unwrap_or_default();
+            let is_clean = |of: &str| {
+                lines.iter().any(|line| match &line.what {
+                    IncidentKind::Merged { epoch, members, .. } => {
+                        epoch == of && !attack.attackers.iter().any(|liar| members.contains(liar))
+                    }
+                    _ => false,
+                })
+            };
             lines.iter().any(|line| match (&line.what, self.plan.kind) {
                 (IncidentKind::FirstBlock { .. }, DrillKind::Split) => line.at_ns >= since_ns,
-                (IncidentKind::Convicted { excluded, .. }, DrillKind::Evict) => {
-                    attack.attackers.iter().all(|liar| excluded.contains(liar))
-                }
+                (IncidentKind::FirstBlock { epoch, .. }, DrillKind::Evict) => is_clean(epoch),
                 _ => false,
             })
         })
