@@ -30,6 +30,7 @@ mod outbox;
 mod records;
 mod snapshots;
 mod store;
+mod supersede;
 
 use epochs::{Past, Step};
 use evictions::Evictions;

@@ -11,8 +11,8 @@ use consensus::{
 use storage::Record;
 use types::client::{Response, SessionEntries};
 use types::{
-    BatchRef, CommitProof, Epoch, EpochId, Height, Message, Mode, ReplicaId, Resumption, SignerSet,
-    batch,
+    BatchRef, CommitProof, Digest, Epoch, EpochId, Height, Message, Mode, ReplicaId, Resumption,
+    SignerSet, batch,
 };
 
 use super::evictions::Evictions;
@@ -44,6 +44,8 @@ pub(super) struct Past {
     /// None if it ended with an eviction.
     pub recovery: Option<Box<Recovery>>,
     pub evictions: Evictions,
+    pub snapshots: Snapshots,
+    pub root_state: Digest,
     pub store: BatchStore,
     pub proofs: BTreeMap<Height, Arc<CommitProof>>,
 }
@@ -94,6 +96,7 @@ impl<P: Platform> Replica<P> {
             .is_some_and(|p| p.epoch.id == epoch || p.epoch.recovery().id == epoch);
         if past {
             self.serve_past(from, &message);
+            self.on_past_evidence(now, from, &message);
         }
         let known = self
             .lineage
@@ -231,7 +234,7 @@ impl<P: Platform> Replica<P> {
     }
 
     /// Goes back to the state after the block at `keep`.
-    fn roll_back(&mut self, keep: Height) -> Result<(), String> {
+    pub(super) fn roll_back(&mut self, keep: Height) -> Result<(), String> {
         let Some(mut exec) = self.snapshots.base_at(keep) else {
             return Err(format!(
                 "the split goes back to height {keep}, below the oldest state that is kept: an operator must restore this replica from another one"
@@ -359,10 +362,11 @@ impl<P: Platform> Replica<P> {
             core,
             recovery,
             evictions: std::mem::replace(&mut self.evictions, Evictions::new(&epoch)),
+            snapshots: std::mem::replace(&mut self.snapshots, Snapshots::new(true)),
+            root_state: self.root_state,
             store,
             proofs: std::mem::take(&mut self.proofs),
         });
-        self.snapshots = Snapshots::new(true);
         self.snapshots.take(&self.exec, &[]);
         self.resumed = true;
         self.first_block_due = true;

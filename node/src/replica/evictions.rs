@@ -236,6 +236,7 @@ impl<P: Platform> Replica<P> {
         let epoch = consensus::Recovery::working_epoch(&of, &resumption);
         tracing::warn!(evicted = ?resumption.value.excluded, %height, "the epoch ends");
         let (keep, root) = (height, epoch.root_height);
+        self.note(now, What::Committed(Box::new(resumption.clone())));
         self.config.epoch = epoch;
         let entries = self.execute_merged(root, epoch.root().0.0, 0, &[]);
         self.note(

@@ -241,6 +241,11 @@ impl Snapshots {
         Some((cert, self.kept.get(&height)?.encode()))
     }
 
+    /// The state that is kept of exactly this height.
+    pub fn encoded(&self, height: Height) -> Option<Bytes> {
+        self.kept.get(&height).map(|kept| kept.snapshot.encode())
+    }
+
     /// The newest state that is kept at or below `height`.
     pub fn base_at(&self, height: Height) -> Option<Executor> {
         let (_, kept) = self.kept.range(..=height).next_back()?;
@@ -475,6 +480,14 @@ impl<P: Platform> Replica<P> {
         let mut base = self.epoch_records(&Bytes::new());
         base.extend(records::checkpoint(cert, &stream));
         let covered = cert.height;
+        self.push_live(&mut base, covered);
+        self.snapshots.journal_base = covered;
+        self.platform.rotate(base);
+        self.outbox.appended();
+    }
+
+    /// Everything that a journal must hold beside the state at `covered`.
+    pub(super) fn push_live(&self, base: &mut Vec<storage::Record>, covered: Height) {
         let safety = consensus::Durable::Safety(Box::new(self.core.safety().clone()));
         base.push(records::encode(&safety));
         for (digest, bytes) in self.store.live_after(covered) {
@@ -487,8 +500,5 @@ impl<P: Platform> Replica<P> {
             cars.into_iter()
                 .map(|c| records::encode(&consensus::Durable::Car(c))),
         );
-        self.snapshots.journal_base = covered;
-        self.platform.rotate(base);
-        self.outbox.appended();
     }
 }
