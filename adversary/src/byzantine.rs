@@ -1,5 +1,8 @@
 //! The wrapper around a platform: an honest one hands through, an evil one bends what leaves.
 
+pub(crate) mod recovery;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -30,7 +33,9 @@ pub struct Byzantine<P> {
 
 struct Evil {
     me: ReplicaId,
+    /// The epoch in which it speaks at present, and all that it knows.
     epoch: Epoch,
+    epochs: VecDeque<Epoch>,
     forge: Arc<dyn Forge>,
     plan: Plan,
     rng: SplitMix,
@@ -57,6 +62,7 @@ impl<P> Byzantine<P> {
         let evil = Evil {
             me,
             epoch,
+            epochs: VecDeque::from([epoch, epoch.recovery()]),
             forge,
             plan,
             rng: SplitMix(seed),
@@ -106,6 +112,7 @@ impl<P: Platform + RawLink> Platform for Byzantine<P> {
         let Some(evil) = &mut self.evil else {
             return self.inner.broadcast(to, message);
         };
+        evil.follow(message);
         evil.memory.learn(message);
         let bent = evil.bend(to, message);
         for (to, message) in &bent {
@@ -132,6 +139,9 @@ impl<P: Platform + RawLink> Platform for Byzantine<P> {
         self.inner.journal_bytes()
     }
     fn submit(&mut self, tag: u64, epoch: &Epoch, job: Job) {
+        if let Some(evil) = &mut self.evil {
+            evil.meet(epoch);
+        }
         self.inner.submit(tag, epoch, job);
     }
 }
@@ -150,6 +160,9 @@ impl Evil {
     }
 
     fn bend(&mut self, to: SignerSet, message: &Message) -> Bent {
+        if let Some(bent) = self.bend_recovery(to, message) {
+            return bent;
+        }
         match message {
             Message::Proposal(p) => self.proposal(to, p),
             Message::Vote(v) => self.vote(to, v),
@@ -452,6 +465,7 @@ impl Evil {
         {
             inner.broadcast(to, &message);
         }
+        self.false_evidence(victim, inner);
         if self.does(Act::Garbage) {
             let frame = self.garbage();
             self.acts.add(Act::Garbage);

@@ -127,7 +127,8 @@ impl World {
             after: attacker.after,
             during: attacker.during,
         };
-        let (config, rule) = (self.config(seat), self.plan.rule);
+        let (mut config, rule) = (self.config(seat), self.plan.rule);
+        config.recovery = config.recovery.filter(|_| attacker.recovers);
         let (epoch, seed) = (self.epoch, self.plan.seed ^ seat as u64);
         let signer: Arc<dyn Signer> = self.keys[seat].clone();
         let forge: Arc<dyn Forge> = self.keys[seat].clone();
