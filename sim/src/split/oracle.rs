@@ -196,6 +196,9 @@ impl SplitOracle {
                     ..
                 } => {
                     witness.merged += 1;
+                    // Whoever takes a resumption over from others convicts whom that one leaves out.
+                    let left_out = self.genesis.members.difference(*members);
+                    witness.excluded = witness.excluded.union(left_out);
                     self.figures.moved += moved;
                     self.figures.invalidated += invalidated;
                     self.figures.orphans += orphans;
