@@ -36,6 +36,8 @@ impl Place {
 pub enum Fate {
     /// It is as it was: somebody else told the same before.
     Same,
+    /// The same height and position, told anew in another epoch: it is in another block now.
+    Restated,
     /// Another place, the same effect.
     Moved,
     /// It has no effect any more.
@@ -98,7 +100,13 @@ impl Places {
         match (has_effect(&from), has_effect(&to)) {
             (true, false) => Fate::Invalidated,
             (false, true) => Fate::Revived,
-            _ if (from.height, from.position) == (to.height, to.position) => Fate::Same,
+            _ if from == to => Fate::Same,
+            _ if (from.height, from.position) == (to.height, to.position) => {
+                match from.epoch == to.epoch {
+                    true => Fate::Same,
+                    false => Fate::Restated,
+                }
+            }
             _ => Fate::Moved,
         }
     }
@@ -133,6 +141,11 @@ mod tests {
         assert_eq!(places.move_to(0, 3, rejected), Fate::Same);
         assert_eq!(places.move_to(0, 3, place(21, Applied)), Fate::Revived);
         assert_eq!(places.move_to(0, 9, rejected), Fate::Unknown);
+        // Ordered at the same place of another branch.
+        let mut anew = place(10, Applied);
+        anew.epoch = EpochId(types::Digest([1; 32]));
+        assert_eq!(places.move_to(0, 4, anew), Fate::Restated);
+        assert_eq!(places.move_to(0, 4, anew), Fate::Same);
         assert_eq!(places.move_to(1, 4, rejected), Fate::Unknown);
     }
 

@@ -19,7 +19,7 @@ pub struct TxCheck {
     pub receipted: u64,
     /// Of these, such whose block stands in the end.
     pub standing: u64,
-    /// Of these, such whose last word is another place, with an effect, that has a block.
+    /// Of these, such whose last word is a report of a place, with an effect, that has a block.
     pub moved: u64,
     /// Of these, such whose last word is that they have no effect.
     pub without_effect: u64,

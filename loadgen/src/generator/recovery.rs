@@ -262,6 +262,7 @@ impl Generator {
         let seen = &mut self.recovery.seen;
         match fate {
             Fate::Same => return false,
+            Fate::Restated => seen.restated += 1,
             Fate::Moved => seen.moved += 1,
             Fate::Invalidated => seen.invalidated += 1,
             Fate::Revived => seen.revived += 1,
