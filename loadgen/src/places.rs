@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use types::Height;
 use types::client::{Entry, Outcome};
+use types::{EpochId, Height};
 
 /// Receipts remembered; the oldest is forgotten first.
 const PLACES_MAX: usize = 1 << 20;
@@ -11,6 +11,8 @@ const PLACES_MAX: usize = 1 << 20;
 /// A transaction's place and outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
+    /// Of the receipt, or of the report that it moved.
+    pub epoch: EpochId,
     pub height: Height,
     pub position: u32,
     pub outcome: Outcome,
@@ -19,8 +21,9 @@ pub struct Place {
 impl Place {
     /// What an entry says.
     #[must_use]
-    pub fn of(entry: &Entry) -> Place {
+    pub fn of(epoch: EpochId, entry: &Entry) -> Place {
         Place {
+            epoch,
             height: entry.height,
             position: entry.position,
             outcome: entry.outcome,
@@ -78,6 +81,12 @@ impl Places {
         }
     }
 
+    /// The epoch of the last word on a transaction.
+    #[must_use]
+    pub fn epoch(&self, session: u32, seq: u64) -> Option<EpochId> {
+        self.places.get(&(session, seq)).map(|place| place.epoch)
+    }
+
     /// A receipt is said to stand elsewhere.
     pub fn move_to(&mut self, session: u32, seq: u64, to: Place) -> Fate {
         let Some(place) = self.places.get_mut(&(session, seq)) else {
@@ -101,6 +110,7 @@ mod tests {
 
     fn place(height: u64, outcome: Outcome) -> Place {
         Place {
+            epoch: EpochId::ZERO,
             height: Height(height),
             position: 3,
             outcome,

@@ -28,6 +28,9 @@ pub struct TxCheck {
     pub told: u64,
     /// Lost: neither standing nor reported.
     pub lost: u64,
+    /// As `lost`, but the generator had ended before the last merge: nobody could report to it.
+    #[serde(default)]
+    pub unheard: u64,
     /// Places above the end of every ledger: they say nothing.
     pub beyond_end: u64,
     /// Transactions at a place that another one has as well.
@@ -48,10 +51,11 @@ impl TxCheck {
     }
 }
 
-/// Checks the receipts of every generator. `sent`: transactions of all generators.
+/// Checks the receipts of every generator, each with whether it was there until after the last merge.
+/// `sent`: transactions of all generators.
 #[must_use]
 pub fn check(
-    receipts: &[Receipts],
+    receipts: &[(Receipts, bool)],
     chain: &BTreeMap<u64, LedgerRecord>,
     executed: Option<u64>,
     sent: u64,
@@ -63,7 +67,7 @@ pub fn check(
     };
     let end = chain.keys().next_back().copied().unwrap_or(0);
     let mut places: HashMap<(u64, u32), u32> = HashMap::new();
-    for (generator, receipts) in receipts.iter().enumerate() {
+    for (generator, (receipts, listened)) in receipts.iter().enumerate() {
         // Ordered, so that the example is the same every time.
         let mut last: BTreeMap<(u32, u64), &ReceiptRecord> = BTreeMap::new();
         for record in &receipts.records {
@@ -79,6 +83,7 @@ pub fn check(
             }
             match record.kind {
                 _ if record.height > end => check.beyond_end += 1,
+                _ if !stands && !listened => check.unheard += 1,
                 _ if !stands => {
                     check.lost += 1;
                     check.example.get_or_insert_with(|| {

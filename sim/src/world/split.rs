@@ -72,8 +72,9 @@ impl World {
     pub(super) fn of_split(plan: SplitPlan) -> World {
         let mut world = World::new(plan.base.clone(), None);
         let oracle = SplitOracle::new(&plan, world.epoch);
+        // Epochs may change, at the least by an eviction in band: the ordinary oracle knows of one.
+        world.oracle.split = true;
         if plan.kind != Kind::Liars {
-            world.oracle.split = true;
             // Somebody on each side has something to lose.
             for (at, client) in world.clients.iter_mut().enumerate() {
                 let side = &plan.sides[at % 2];
@@ -294,10 +295,24 @@ impl World {
         }
     }
 
+    pub(super) fn is_attacked(&self) -> bool {
+        let kind = self.split.as_ref().map(|split| split.plan.kind);
+        kind.is_some_and(|kind| kind != Kind::Liars)
+    }
+
+    /// Height that some correct replica executed.
+    pub(super) fn blocks(&self) -> u64 {
+        let split = self.split.as_ref();
+        let tips = split.map(|split| split.oracle.height_max());
+        tips.unwrap_or_else(|| self.oracle.ledger.height_max())
+    }
+
     /// A few liars alarm nobody.
     pub(super) fn judge_calm(&mut self) {
         if let Some(split) = &self.split {
             let verdict = split.oracle.never_alarmed();
+            let lasting = self.plan.lasting();
+            let verdict = verdict.and_then(|()| split.oracle.one_history(&lasting));
             self.oracle.note(verdict);
         }
     }
@@ -383,7 +398,7 @@ impl World {
         let entries = told.iter().filter(|told| told.session == own.session);
         let entries: Vec<_> = entries.flat_map(|told| told.entries.clone()).collect();
         for entry in entries {
-            self.oracle.receipts.count += 1;
+            self.oracle.receipts.told(entry.height);
             own.settle(&entry);
         }
     }

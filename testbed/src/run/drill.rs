@@ -171,8 +171,11 @@ impl Drill {
                 Ok(None)
             }
             Stage::Healing { at_ns } if now_ns >= at_ns => {
+                // Some links work before the last command is carried out: time counts from the first.
+                let healed_ns = measure::monotonic_ns();
                 self.links(&attack, "unblock")?;
-                self.note(&attack, DrillStep::Healed, events)?;
+                let (attack, step) = (attack.index, DrillStep::Healed);
+                events.record_at(healed_ns, EventKind::Drill { attack, step })?;
                 self.stage = Stage::Healed { since_ns: now_ns };
                 Ok(Some("healed"))
             }
