@@ -237,6 +237,8 @@ pub struct Replica<P: Platform> {
     /// To whom votes go that are being signed.
     vote_targets: BTreeMap<(EpochId, types::View), types::SignerSet>,
     counters: Counters,
+    /// A quorum signed another state of this height; fatal once it is sure that the block is the same.
+    diverged: Option<(Height, String)>,
     fatal: Option<String>,
 }
 
@@ -330,11 +332,16 @@ impl<P: Platform> Replica<P> {
             budgets: Budgets::new(n, now_ns),
             vote_targets: BTreeMap::new(),
             counters: Counters::default(),
+            diverged: None,
             fatal: None,
             config,
         };
         replica.settle(now_ns);
-        if found.recovery.is_some() && replica.config.recovery.is_some() {
+        if !found.recovery.is_some() && replica.config.recovery.is_some() {
+            let (frauds, values) = (found.recovery.frauds, found.recovery.values);
+            replica.restore_evictions(now_ns, frauds, values);
+            replica.settle(now_ns);
+        } else if replica.config.recovery.is_some() {
             replica.open_recovery(now_ns, found.recovery);
             replica.settle(now_ns);
         }
@@ -386,6 +393,7 @@ impl<P: Platform> Replica<P> {
             self.core
                 .deadline_ns()
                 .min(recovery)
+                .min(self.evictions.retry_ns())
                 .min(self.snapshots.deadline_ns())
                 .min(slot),
         )

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use consensus::accountability::gate;
 use consensus::{
     Config, Core, DeliveredBlock, Effect, FoundRecovery, MergePlan, Recovered, Recovery,
 };
@@ -76,8 +77,20 @@ impl<P: Platform> Replica<P> {
                 recovery.report(tip, proof.filter(|_| !root), out);
             });
         }
+        let consent = self.may_go_on();
+        self.with_recovery(|recovery, _, out| recovery.set_consent(now, consent, out));
         self.hand_over_frauds();
         self.replay_early(now);
+    }
+
+    /// Eq. 2 and Eq. 6. Verified proofs of fraud convict nobody by mistake: until a detector with
+    /// errors is added, confidence and precision are 1 and the risk of misclassification is 0.
+    fn may_go_on(&self) -> bool {
+        self.config.recovery.is_some_and(|policy| {
+            let risk = gate::misclassification(0.0, 0.0, 0.0);
+            let by = gate::intervention(1.0, 1.0, policy.theta_detect, policy.theta_precision);
+            gate::tolerable(risk, policy.tau_ops) && by == gate::Intervention::Auto
+        })
     }
 
     // ---- messages of other epochs ---------------------------------------------------------------

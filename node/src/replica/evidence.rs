@@ -116,6 +116,9 @@ impl<P: Platform> Replica<P> {
         if own.block().map(types::HeaderCore::id) == Some(block.id()) {
             let height = block.height;
             self.tip_confirmed(now, height);
+            if let Some((_, why)) = self.diverged.take_if(|(at, _)| *at == height) {
+                self.fatal = Some(why);
+            }
             if !self.core.heard_otherwise(from, height) {
                 return;
             }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use consensus::DeliveredBlock;
+use consensus::accountability::gate;
 use types::batch::{self, Group, SessionId};
 use types::client::{Entry, Receipts, Refusal, Request, Response, SessionEntries};
 use types::limits::BATCH_LEN_MAX;
@@ -177,9 +178,14 @@ impl<P: Platform> Replica<P> {
             return true;
         };
         // Verified proofs have no false positives: the detector's confidence is 1.
-        let confident = 1.0 >= policy.admission_confidence;
-        let backlog = self.pending.len() as u64;
-        recovery.closed().is_none() && confident && backlog < policy.admission_backlog
+        gate::admits(
+            recovery.mode(),
+            recovery.closed().is_none(),
+            1.0,
+            self.pending.len() as u64,
+            policy.admission_confidence,
+            policy.admission_backlog,
+        )
     }
 
     /// Own bytes that are not executed yet.

@@ -396,6 +396,10 @@ impl<P: Platform> Replica<P> {
                 // An eviction: the own chain gets there by itself, and then needs its value; unless
                 // another block is final here at that height.
                 self.proof_checked(now, from, &m.proof);
+                if let Some(block) = m.proof.block() {
+                    let proof = std::sync::Arc::new(m.proof.clone());
+                    self.proofs.entry(block.height).or_insert(proof);
+                }
                 self.on_eviction_value(m.into_inner().value);
             }
             (Done::Resumption(Ok(m)), _) => {
