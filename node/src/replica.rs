@@ -151,7 +151,7 @@ impl Default for RecoveryConfig {
     fn default() -> RecoveryConfig {
         RecoveryConfig {
             notice_ns: 4_000_000,
-            notice_max_ns: 100_000_000,
+            notice_max_ns: 25_000_000,
             theta_detect: 0.92,
             theta_precision: 0.99,
             tau_ops: 0.05,
@@ -370,6 +370,7 @@ impl<P: Platform> Replica<P> {
             self.core.tick(now_ns, &mut self.effects);
             self.settle(now_ns);
         }
+        self.gateway.measure(now_ns, self.counters.txs_executed);
         self.advance_recovery(now_ns);
         self.retry_ending(now_ns);
         self.watch_mode(now_ns);

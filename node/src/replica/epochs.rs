@@ -77,6 +77,7 @@ impl<P: Platform> Replica<P> {
                 recovery.report(tip, proof.filter(|_| !root), out);
             });
         }
+        self.gateway.rest(now);
         let consent = self.may_go_on();
         self.with_recovery(|recovery, _, out| recovery.set_consent(now, consent, out));
         self.hand_over_frauds();
@@ -383,6 +384,7 @@ impl<P: Platform> Replica<P> {
         self.snapshots.take(&self.exec, &[]);
         self.resumed = true;
         self.first_block_due = true;
+        self.gateway.resume();
         self.pending_by_peer.iter_mut().for_each(|load| *load = 0);
         self.pending.retain(|_, (_, pending)| pending.is_local());
         self.begin_journal();
