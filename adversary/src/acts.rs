@@ -45,17 +45,29 @@ pub enum Act {
     Replay,
     /// Bytes that are no message, or a truncated one.
     Garbage,
+    /// A notice of a commit that never was.
+    LyingNotice,
+    /// A signed fork report of a block that nobody holds.
+    FalseReport,
+    /// No answer about a branch, a commit proof or a recovery value.
+    WithheldBranch,
+    /// A recovery value with something missing or moved.
+    BogusValue,
+    /// A conflict or a proof of fraud that nobody signed.
+    FalseEvidence,
+    /// Somebody's evidence of another time again.
+    OldEvidence,
     /// A fork report about blocks that nobody committed, and those blocks.
     InventedReport,
     /// A proof of fraud against itself, in the middle of a recovery.
     Confession,
 }
 
-pub(crate) const ACTS: usize = 22;
+pub(crate) const ACTS: usize = 28;
 
 impl Act {
     /// What attackers may do in any world; the rest only makes sense where somebody asks for it.
-    pub const ALL: [Act; 20] = [
+    pub const ALL: [Act; 26] = [
         Act::EquivocatingProposal,
         Act::SilentLeader,
         Act::ProposalToTwo,
@@ -76,7 +88,23 @@ impl Act {
         Act::BadCheckpoint,
         Act::Replay,
         Act::Garbage,
+        Act::LyingNotice,
+        Act::FalseReport,
+        Act::WithheldBranch,
+        Act::BogusValue,
+        Act::FalseEvidence,
+        Act::OldEvidence,
     ];
+
+    /// Those that mean something where nobody recovers.
+    pub fn ordinary() -> &'static [Act] {
+        &Act::ALL[..Act::LyingNotice as usize]
+    }
+
+    /// Those that lie about splits and recoveries.
+    pub fn about_recovery() -> &'static [Act] {
+        &Act::ALL[Act::LyingNotice as usize..]
+    }
 
     pub fn name(self) -> &'static str {
         match self {
@@ -100,6 +128,12 @@ impl Act {
             Act::BadCheckpoint => "bad-checkpoint",
             Act::Replay => "replay",
             Act::Garbage => "garbage",
+            Act::LyingNotice => "lying-notice",
+            Act::FalseReport => "false-report",
+            Act::WithheldBranch => "withheld-branch",
+            Act::BogusValue => "bogus-value",
+            Act::FalseEvidence => "false-evidence",
+            Act::OldEvidence => "old-evidence",
             Act::InventedReport => "invented-report",
             Act::Confession => "confession",
         }

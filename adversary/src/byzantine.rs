@@ -1,5 +1,8 @@
 //! The wrapper around a platform: an honest one hands through, an evil one bends what leaves.
 
+pub(crate) mod recovery;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -31,7 +34,9 @@ pub struct Byzantine<P> {
 
 struct Evil {
     me: ReplicaId,
+    /// The epoch in which it speaks at present, and all that it knows.
     epoch: Epoch,
+    epochs: VecDeque<Epoch>,
     forge: Arc<dyn Forge>,
     plan: Plan,
     rng: SplitMix,
@@ -61,6 +66,7 @@ impl<P> Byzantine<P> {
         let evil = Evil {
             me,
             epoch,
+            epochs: VecDeque::from([epoch, epoch.recovery()]),
             forge,
             plan,
             rng: SplitMix(seed),
@@ -112,6 +118,7 @@ impl<P: Platform + RawLink> Platform for Byzantine<P> {
         let Some(evil) = &mut self.evil else {
             return self.inner.broadcast(to, message);
         };
+        evil.follow(message);
         evil.memory.learn(message);
         let bent = evil.bend(to, message);
         for (to, message) in &bent {
@@ -138,6 +145,9 @@ impl<P: Platform + RawLink> Platform for Byzantine<P> {
         self.inner.journal_bytes()
     }
     fn submit(&mut self, tag: u64, epoch: &Epoch, job: Job) {
+        if let Some(evil) = &mut self.evil {
+            evil.meet(epoch);
+        }
         self.inner.submit(tag, epoch, job);
     }
 }
@@ -156,6 +166,9 @@ impl Evil {
     }
 
     fn bend(&mut self, to: SignerSet, message: &Message) -> Bent {
+        if let Some(bent) = self.bend_recovery(to, message) {
+            return bent;
+        }
         match message {
             Message::Proposal(p) => self.proposal(to, p),
             Message::Vote(v) => self.vote(to, v),
@@ -197,8 +210,10 @@ impl Evil {
                 )
             }
             Message::ForkReport(report) if self.plan.percent(Act::InventedReport) > 0 => {
-                if self.invented.is_none() {
-                    self.invented = invented(self.forge.as_ref(), &self.epoch, report);
+                if self.invented.is_none()
+                    && let Some(split) = self.split_by(report.epoch)
+                {
+                    self.invented = invented(self.forge.as_ref(), &split, report);
                 }
                 match self.invented.clone() {
                     Some(lie) => self.did(Act::InventedReport, lie.map(|m| (to, m)).into()),
@@ -314,11 +329,11 @@ impl Evil {
 
     fn vote(&mut self, to: SignerSet, vote: &Vote) -> Bent {
         let confesses = !self.confessed && self.plan.percent(Act::Confession) > 0;
-        if confesses && vote.epoch == self.epoch.recovery().id {
+        if let Some(split) = self.split_by(vote.epoch).filter(|_| confesses) {
             self.confessed = true;
-            let mut all = self.epoch.members;
+            let mut all = split.members;
             all.remove(self.me);
-            let proof = confession(self.forge.as_ref(), &self.epoch, self.me);
+            let proof = confession(self.forge.as_ref(), &split, self.me);
             let bent = vec![(to, Message::Vote(vote.clone())), (all, proof)];
             return self.did(Act::Confession, bent);
         }
@@ -463,6 +478,7 @@ impl Evil {
         if let Some([_, headers]) = &self.invented {
             inner.broadcast(to, headers);
         }
+        self.false_evidence(victim, inner);
         if self.does(Act::Garbage) {
             let frame = self.garbage();
             self.acts.add(Act::Garbage);

@@ -8,6 +8,8 @@ use types::{
     View, Wire,
 };
 
+use crate::byzantine::recovery::is_evidence;
+
 const VIEWS_MAX: usize = 64;
 const FRAMES_MAX: usize = 64;
 const BATCHES_MAX: usize = 32;
@@ -20,6 +22,8 @@ pub(crate) struct Memory {
     timeouts: BTreeMap<View, BTreeMap<ReplicaId, Timeout>>,
     pub frames: VecDeque<Bytes>,
     pub batches: VecDeque<BatchRef>,
+    /// Frames about splits, whenever they came.
+    pub evidence: VecDeque<Bytes>,
 }
 
 impl Memory {
@@ -28,6 +32,12 @@ impl Memory {
         // Batches are heavy and teach nothing.
         if frame.first().is_none_or(|tag| *tag == 4 || *tag == 13) {
             return;
+        }
+        if is_evidence(frame) {
+            self.evidence.push_back(frame.clone());
+            if self.evidence.len() > FRAMES_MAX {
+                self.evidence.pop_front();
+            }
         }
         self.frames.push_back(frame.clone());
         if self.frames.len() > FRAMES_MAX {
@@ -78,6 +88,18 @@ impl Memory {
         while self.certs.len() > VIEWS_MAX {
             self.certs.pop_first();
         }
+    }
+
+    /// Another epoch begins, with views of its own.
+    pub fn forget_views(&mut self) {
+        self.headers.clear();
+        self.certs.clear();
+        self.timeouts.clear();
+    }
+
+    pub fn newest_header(&self) -> Option<&Header> {
+        let (_, at) = self.headers.last_key_value()?;
+        at.first().map(|(_, header)| header)
     }
 
     /// Headers of `view` other than `but`.

@@ -1,28 +1,20 @@
-//! Attackers as real processes: an honest node whose own proposals do not reach everybody, and one of
-//! the split coalition. Nothing that they say is false by itself, so that no check of the others can
-//! turn it away.
+//! A real process that lies in one way: an honest node whose own proposals do not reach everybody.
+//! What it says is never false, so that no check of the others can turn it away.
 
 mod double;
+mod split;
 
-use bytes::Bytes;
 use crypto::Job;
-use measure::LedgerRecord;
-use node::incident::Incident;
-use node::platform::{ClientId, NodeEvent, Platform};
-use node::replica::{Counters, Replica, ReplicaConfig};
-use node::{NodeError, Parts, Process, Real, RealPlatform};
+use node::platform::{ClientId, Platform};
+use node::{Real, RealPlatform};
 use storage::{Record, SyncToken};
 use types::client::Response;
-use types::{Epoch, Message, Mode, ReplicaId, SignerSet};
+use types::{Epoch, Message, ReplicaId, SignerSet};
 
 use crate::acts::Act;
-use crate::byzantine::{Byzantine, RawLink};
-use crate::split::{FacePlatform, Maker, SplitPlan, TwoFaced};
 
 pub use double::DoubleVoter;
-
-/// Tagged frames above this go the way of batches.
-const BULK_BYTES_MIN: usize = 4096;
+pub use split::{SplitOrder, two_faced};
 
 /// The acts that a process can commit.
 pub const ACTS: [Act; 2] = [Act::ProposalToTwo, Act::SilentLeader];
@@ -107,94 +99,5 @@ impl<P: Platform> Platform for ToTwo<P> {
 impl Real for ToTwo<RealPlatform> {
     fn real(&mut self) -> &mut RealPlatform {
         &mut self.inner
-    }
-}
-
-/// One of the split coalition as a process; the times of `plan` count from now. Its faces keep what they write in memory: a restarted
-/// attacker has forgotten everything.
-///
-/// # Errors
-/// As `Replica::new`.
-pub fn two_faced(
-    plan: SplitPlan,
-    parts: Parts,
-    me: ReplicaId,
-) -> Result<TwoFaced<RealPlatform>, NodeError> {
-    let Parts {
-        config,
-        rule,
-        signer,
-        platform,
-        ..
-    } = parts;
-    let config = ReplicaConfig {
-        durable: true,
-        ..config
-    };
-    let start_ns = measure::monotonic_ns();
-    let plan = SplitPlan {
-        allies: without(plan.allies, me),
-        split_ns: start_ns.saturating_add(plan.split_ns),
-        heal_ns: start_ns.saturating_add(plan.heal_ns),
-        ..plan
-    };
-    let make: Maker = Box::new(move |records, now_ns| {
-        let platform = Byzantine::honest(FacePlatform::new(records.clone()));
-        let rules = node::start::rules(rule);
-        Replica::new(
-            config.clone(),
-            rules,
-            signer.clone(),
-            records,
-            platform,
-            now_ns,
-        )
-    });
-    TwoFaced::new(plan, platform, make, start_ns)
-}
-
-fn without(mut set: SignerSet, me: ReplicaId) -> SignerSet {
-    set.remove(me);
-    set
-}
-
-impl RawLink for RealPlatform {
-    fn send_frame(&mut self, to: ReplicaId, frame: Bytes) {
-        // A batch in its envelope is as heavy as without.
-        let is_bulk = frame.len() > BULK_BYTES_MIN;
-        self.send_raw(to, frame, is_bulk);
-    }
-}
-
-impl Process for TwoFaced<RealPlatform> {
-    fn handle(&mut self, now_ns: u64, event: NodeEvent) {
-        self.handle(now_ns, event);
-    }
-    fn turn(&mut self, now_ns: u64) {
-        self.turn(now_ns);
-    }
-    fn deadline_ns(&self) -> Option<u64> {
-        self.deadline_ns()
-    }
-    fn fatal(&self) -> Option<&str> {
-        self.fatal()
-    }
-    fn begin_stop(&mut self) {
-        self.begin_stop();
-    }
-    fn real(&mut self) -> &mut RealPlatform {
-        self.platform()
-    }
-    fn mode(&self) -> Mode {
-        self.mode()
-    }
-    fn counters(&self) -> Counters {
-        self.counters()
-    }
-    fn take_ledger(&mut self) -> Vec<LedgerRecord> {
-        self.take_ledger()
-    }
-    fn take_incidents(&mut self) -> Vec<Incident> {
-        self.take_incidents()
     }
 }

@@ -193,12 +193,8 @@ impl Core {
     /// A certificate of a checkpoint, verified: from shares of our own collection, or from a peer that
     /// has let go of what we asked for.
     pub(crate) fn adopt_checkpoint(&mut self, cert: CheckpointCert, out: &mut Vec<Effect>) {
-        if self
-            .checkpoints
-            .newest
-            .as_ref()
-            .is_some_and(|known| known.height >= cert.height)
-        {
+        let known = self.checkpoints.newest.as_ref();
+        if self.halted || known.is_some_and(|known| known.height >= cert.height) {
             return;
         }
         self.stats.checkpoints += 1;

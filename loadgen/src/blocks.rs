@@ -128,6 +128,13 @@ impl EpochBlocks {
         self.0.iter().any(|(known, _)| *known == epoch)
     }
 
+    /// Whether both are known and `epoch` began after `other`.
+    #[must_use]
+    pub fn is_later(&self, epoch: EpochId, other: EpochId) -> bool {
+        let rank = |id| self.0.iter().position(|(known, _)| *known == id);
+        rank(other).is_some_and(|other| rank(epoch) > Some(other))
+    }
+
     /// The newest epoch.
     #[must_use]
     pub fn newest(&self) -> EpochId {
@@ -197,6 +204,8 @@ mod tests {
         blocks.begin(new);
         blocks.begin(new);
         assert_eq!(blocks.newest(), new);
+        assert!(blocks.is_later(new, old) && !blocks.is_later(old, new));
+        assert!(!blocks.is_later(new, new) && !blocks.is_later(new, EpochId::ZERO));
         assert_eq!(blocks.insert(new, 5, block(2)), Known::New);
         assert_eq!(blocks.insert(new, 5, block(3)), Known::Conflict(block(2)));
         assert_eq!(blocks.insert(old, 5, block(3)), Known::Conflict(block(1)));

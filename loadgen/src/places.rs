@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use types::Height;
 use types::client::{Entry, Outcome};
+use types::{EpochId, Height};
 
 /// Receipts remembered; the oldest is forgotten first.
 const PLACES_MAX: usize = 1 << 20;
@@ -11,6 +11,8 @@ const PLACES_MAX: usize = 1 << 20;
 /// A transaction's place and outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
+    /// Of the receipt, or of the report that it moved.
+    pub epoch: EpochId,
     pub height: Height,
     pub position: u32,
     pub outcome: Outcome,
@@ -19,8 +21,9 @@ pub struct Place {
 impl Place {
     /// What an entry says.
     #[must_use]
-    pub fn of(entry: &Entry) -> Place {
+    pub fn of(epoch: EpochId, entry: &Entry) -> Place {
         Place {
+            epoch,
             height: entry.height,
             position: entry.position,
             outcome: entry.outcome,
@@ -33,6 +36,8 @@ impl Place {
 pub enum Fate {
     /// It is as it was: somebody else told the same before.
     Same,
+    /// The same height and position, told anew in another epoch: it is in another block now.
+    Restated,
     /// Another place, the same effect.
     Moved,
     /// It has no effect any more.
@@ -78,6 +83,12 @@ impl Places {
         }
     }
 
+    /// The epoch of the last word on a transaction.
+    #[must_use]
+    pub fn epoch(&self, session: u32, seq: u64) -> Option<EpochId> {
+        self.places.get(&(session, seq)).map(|place| place.epoch)
+    }
+
     /// A receipt is said to stand elsewhere.
     pub fn move_to(&mut self, session: u32, seq: u64, to: Place) -> Fate {
         let Some(place) = self.places.get_mut(&(session, seq)) else {
@@ -89,7 +100,13 @@ impl Places {
         match (has_effect(&from), has_effect(&to)) {
             (true, false) => Fate::Invalidated,
             (false, true) => Fate::Revived,
-            _ if (from.height, from.position) == (to.height, to.position) => Fate::Same,
+            _ if from == to => Fate::Same,
+            _ if (from.height, from.position) == (to.height, to.position) => {
+                match from.epoch == to.epoch {
+                    true => Fate::Same,
+                    false => Fate::Restated,
+                }
+            }
             _ => Fate::Moved,
         }
     }
@@ -101,6 +118,7 @@ mod tests {
 
     fn place(height: u64, outcome: Outcome) -> Place {
         Place {
+            epoch: EpochId::ZERO,
             height: Height(height),
             position: 3,
             outcome,
@@ -123,6 +141,11 @@ mod tests {
         assert_eq!(places.move_to(0, 3, rejected), Fate::Same);
         assert_eq!(places.move_to(0, 3, place(21, Applied)), Fate::Revived);
         assert_eq!(places.move_to(0, 9, rejected), Fate::Unknown);
+        // Ordered at the same place of another branch.
+        let mut anew = place(10, Applied);
+        anew.epoch = EpochId(types::Digest([1; 32]));
+        assert_eq!(places.move_to(0, 4, anew), Fate::Restated);
+        assert_eq!(places.move_to(0, 4, anew), Fate::Same);
         assert_eq!(places.move_to(1, 4, rejected), Fate::Unknown);
     }
 

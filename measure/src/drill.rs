@@ -165,8 +165,8 @@ pub enum DrillStep {
         /// The height.
         height: u64,
     },
-    /// All links work again, as far as the orchestrator is concerned: with the commits before it,
-    /// this is `t0` of Eq. 5.
+    /// The links are healed from here on, the first of them at the earliest now: with the commits before
+    /// it, this is `t0` of Eq. 5.
     Healed,
     /// Every correct replica has executed a block of the next epoch.
     Resumed,

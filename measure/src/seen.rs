@@ -64,6 +64,9 @@ pub struct RecoverySeen {
     pub epoch_changes_bad: u64,
     /// Receipts that were reported at another place.
     pub moved: u64,
+    /// Receipts that were reported anew at the same height and position: of another block now.
+    #[serde(default)]
+    pub restated: u64,
     /// Receipts of transactions that lost their effect.
     pub invalidated: u64,
     /// Receipts that were reported with another outcome and gained an effect.

@@ -30,6 +30,7 @@ mod outbox;
 mod records;
 mod snapshots;
 mod store;
+mod supersede;
 
 use epochs::{Past, Step};
 use evictions::Evictions;
@@ -150,7 +151,7 @@ impl Default for RecoveryConfig {
     fn default() -> RecoveryConfig {
         RecoveryConfig {
             notice_ns: 4_000_000,
-            notice_max_ns: 100_000_000,
+            notice_max_ns: 25_000_000,
             theta_detect: 0.92,
             theta_precision: 0.99,
             tau_ops: 0.05,
@@ -236,6 +237,8 @@ pub struct Replica<P: Platform> {
     /// To whom votes go that are being signed.
     vote_targets: BTreeMap<(EpochId, types::View), types::SignerSet>,
     counters: Counters,
+    /// A quorum signed another state of this height; fatal once it is sure that the block is the same.
+    diverged: Option<(Height, String)>,
     fatal: Option<String>,
 }
 
@@ -329,11 +332,16 @@ impl<P: Platform> Replica<P> {
             budgets: Budgets::new(n, now_ns),
             vote_targets: BTreeMap::new(),
             counters: Counters::default(),
+            diverged: None,
             fatal: None,
             config,
         };
         replica.settle(now_ns);
-        if found.recovery.is_some() && replica.config.recovery.is_some() {
+        if !found.recovery.is_some() && replica.config.recovery.is_some() {
+            let (frauds, values) = (found.recovery.frauds, found.recovery.values);
+            replica.restore_evictions(now_ns, frauds, values);
+            replica.settle(now_ns);
+        } else if replica.config.recovery.is_some() {
             replica.open_recovery(now_ns, found.recovery);
             replica.settle(now_ns);
         }
@@ -362,6 +370,7 @@ impl<P: Platform> Replica<P> {
             self.core.tick(now_ns, &mut self.effects);
             self.settle(now_ns);
         }
+        self.gateway.measure(now_ns, self.counters.txs_executed);
         self.advance_recovery(now_ns);
         self.retry_ending(now_ns);
         self.watch_mode(now_ns);
@@ -385,6 +394,7 @@ impl<P: Platform> Replica<P> {
             self.core
                 .deadline_ns()
                 .min(recovery)
+                .min(self.evictions.retry_ns())
                 .min(self.snapshots.deadline_ns())
                 .min(slot),
         )

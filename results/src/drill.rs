@@ -265,7 +265,8 @@ impl DrillReport {
         let t0_ns = match kind {
             // Without two commits there is nothing to recover from.
             DrillKind::Split => seen.and(healed).max(seen),
-            DrillKind::Evict => step_ns(record, self.attack, |s| *s == DrillStep::Attack),
+            // Without a split nothing is to be noticed before the first proof.
+            DrillKind::Evict => first_conviction(window),
         };
         let is_conflict = |what: &IncidentKind| match kind {
             DrillKind::Split => matches!(what, IncidentKind::Conflict { .. }),
@@ -352,6 +353,13 @@ fn convicted(window: &Window<'_>) -> Vec<u32> {
         let all: BTreeSet<u32> = known.flatten().collect();
         all.into_iter().collect()
     })
+}
+
+fn first_conviction(window: &Window<'_>) -> Option<u64> {
+    let proofs = window
+        .all()
+        .filter(|line| matches!(line.what, IncidentKind::Convicted { .. }));
+    proofs.map(|line| line.at_ns).min()
 }
 
 /// Who is no member any more after the last eviction.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use measure::files::{read_json, write_json};
-use measure::{CampaignRecord, LedgerRecord, MeasureError, RunFolder, SCHEMA_VERSION, folder};
+use measure::{
+    CampaignRecord, IncidentKind, LedgerRecord, MeasureError, RunFolder, SCHEMA_VERSION, folder,
+};
 
 use crate::consistency::{Consistency, compare};
 use crate::drill;
@@ -213,7 +215,12 @@ fn fill(run: &mut RunJudgement, record: &Record) {
     if !record.receipts.is_empty() {
         let (txs, sent) = (run.consistency.txs, record.sum(|load| load.total.sent));
         let chain = final_chain(record);
-        run.transactions = Some(tx_check::check(&record.receipts, &chain, txs, sent));
+        let merged_ns = last_merge_ns(record);
+        let receipts = record.receipts.iter();
+        let receipts: Vec<_> = receipts
+            .map(|(receipts, until_ns)| (receipts.clone(), *until_ns > merged_ns))
+            .collect();
+        run.transactions = Some(tx_check::check(&receipts, &chain, txs, sent));
     }
     run.notes = notes(record);
     if let Some(git) = record.fingerprint.as_ref().and_then(|f| f.git.as_ref()) {
@@ -234,6 +241,13 @@ fn fill(run: &mut RunJudgement, record: &Record) {
             report: report.clone(),
         })
         .collect();
+}
+
+/// When the last correct replica merged for the last time; 0 if none did.
+fn last_merge_ns(record: &Record) -> u64 {
+    let lines = record.incidents.iter().flat_map(|(_, lines)| lines);
+    let merges = lines.filter(|line| matches!(line.what, IncidentKind::Merged { .. }));
+    merges.map(|line| line.at_ns).max().unwrap_or(0)
 }
 
 /// What stands in the end, told by all correct replicas together.

@@ -1,5 +1,6 @@
 //! Everything a run folder holds, read as far as it can be read; what is missing is a reason.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use measure::event::read_events;
@@ -25,8 +26,8 @@ pub(crate) struct Record {
     pub reports: Vec<Option<ReplicaReport>>,
     /// Timelines of the replicas whose word counts, where they wrote one.
     pub incidents: Vec<(u32, Vec<IncidentLine>)>,
-    /// What every generator was told, where it kept that.
-    pub receipts: Vec<Receipts>,
+    /// What every generator was told, where it kept that, and until when it listened.
+    pub receipts: Vec<(Receipts, u64)>,
     pub corrected: Percentiles,
     pub service: Percentiles,
     pub lag: Percentiles,
@@ -67,19 +68,23 @@ pub(crate) fn read(root: &Path, reasons: &mut Vec<Reason>) -> Option<Record> {
 
     let mut loads = Vec::new();
     let mut series: Vec<SeriesRow> = Vec::new();
+    let mut ends = BTreeMap::new();
     for index in 0..run.generators {
         let part = run_folder.load(index);
         let load = read_json(&part.join(folder::LOAD), "load result");
         loads.extend(keep(load, Verdict::Inconclusive, reasons));
         let rows = read_json_lines::<SeriesRow>(&part.join(folder::SERIES), "series");
-        series.extend(keep(rows, Verdict::Inconclusive, reasons).unwrap_or_default());
+        let rows = keep(rows, Verdict::Inconclusive, reasons).unwrap_or_default();
+        ends.extend(rows.last().map(|row| (index, row.monotonic_ns)));
+        series.extend(rows);
     }
     series.sort_by_key(|row| row.monotonic_ns);
     let mut receipts = Vec::new();
     for index in 0..run.generators {
         let path = run_folder.load(index).join(folder::RECEIPTS);
         if path.exists() {
-            receipts.extend(keep(Receipts::read(&path), Verdict::Inconclusive, reasons));
+            let read = keep(Receipts::read(&path), Verdict::Inconclusive, reasons);
+            receipts.extend(read.map(|read| (read, ends.get(&index).copied().unwrap_or(0))));
         }
     }
 

@@ -19,14 +19,18 @@ pub struct TxCheck {
     pub receipted: u64,
     /// Of these, such whose block stands in the end.
     pub standing: u64,
-    /// Of these, such whose last word is another place, with an effect, that has a block.
+    /// Of these, such whose last word is a report of a place, with an effect, that has a block.
     pub moved: u64,
     /// Of these, such whose last word is that they have no effect.
     pub without_effect: u64,
-    /// Of these, such whose place was told without a proof and has a block.
+    /// Of these, such whose place was told without a proof and has a block: a receipt that says "ordered
+    /// before, there" proves its own block and not that one.
     pub told: u64,
     /// Lost: neither standing nor reported.
     pub lost: u64,
+    /// As `lost`, but the generator had ended before the last merge: nobody could report to it.
+    #[serde(default)]
+    pub unheard: u64,
     /// Places above the end of every ledger: they say nothing.
     pub beyond_end: u64,
     /// Transactions at a place that another one has as well.
@@ -47,10 +51,11 @@ impl TxCheck {
     }
 }
 
-/// Checks the receipts of every generator. `sent`: transactions of all generators.
+/// Checks the receipts of every generator, each with whether it was there until after the last merge.
+/// `sent`: transactions of all generators.
 #[must_use]
 pub fn check(
-    receipts: &[Receipts],
+    receipts: &[(Receipts, bool)],
     chain: &BTreeMap<u64, LedgerRecord>,
     executed: Option<u64>,
     sent: u64,
@@ -62,7 +67,7 @@ pub fn check(
     };
     let end = chain.keys().next_back().copied().unwrap_or(0);
     let mut places: HashMap<(u64, u32), u32> = HashMap::new();
-    for (generator, receipts) in receipts.iter().enumerate() {
+    for (generator, (receipts, listened)) in receipts.iter().enumerate() {
         // Ordered, so that the example is the same every time.
         let mut last: BTreeMap<(u32, u64), &ReceiptRecord> = BTreeMap::new();
         for record in &receipts.records {
@@ -78,6 +83,7 @@ pub fn check(
             }
             match record.kind {
                 _ if record.height > end => check.beyond_end += 1,
+                _ if !stands && !listened => check.unheard += 1,
                 _ if !stands => {
                     check.lost += 1;
                     check.example.get_or_insert_with(|| {
@@ -90,8 +96,8 @@ pub fn check(
                 }
                 ReceiptKind::Moved if !record.has_effect() => check.without_effect += 1,
                 ReceiptKind::Moved => check.moved += 1,
-                ReceiptKind::Told => check.told += 1,
-                ReceiptKind::Proven => check.standing += 1,
+                ReceiptKind::Proven if record.block != [0; 8] => check.standing += 1,
+                ReceiptKind::Proven | ReceiptKind::Told => check.told += 1,
             }
         }
     }

@@ -170,7 +170,7 @@ impl World {
             self.queue.put(5 * MS, Event::ClientTick { client });
         }
         self.queue.put(100 * MS, Event::Inspect);
-        if self.oracle.split {
+        if self.is_attacked() {
             self.run_split();
             return self.outcome();
         }
@@ -183,8 +183,8 @@ impl World {
             if !reached && self.oracle.first.is_none() {
                 self.stuck(goal);
             }
-            self.judge();
             self.judge_calm();
+            self.judge();
         } else {
             self.run_until(self.now_ns + 1000 * MS, |_| false);
         }

@@ -299,7 +299,8 @@ impl<P: Platform + RawLink> TwoFaced<P> {
             }
             return hear(self, face, frame);
         }
-        if is_proof(&frame) && self.stage != Stage::Over && self.plan.heal_ns == u64::MAX {
+        let attacks = !matches!(self.stage, Stage::Whole | Stage::Over);
+        if is_proof(&frame) && attacks && self.plan.heal_ns == u64::MAX {
             self.end(now_ns);
         }
         for face in [A, B] {

@@ -1,5 +1,7 @@
 //! Fork reports and recovery values: who stood where, and what a leader makes of it.
 
+use std::collections::btree_map::Entry;
+
 use types::{
     BlockId, CommitProof, Digest, ForkReport, Fraud, Height, Message, RecoveryValue, ReplicaId,
     SignerSet, Verified,
@@ -126,19 +128,18 @@ impl Recovery {
     }
 
     fn keep_value(&mut self, value: RecoveryValue, out: &mut Vec<Effect>) {
-        if self.values.len() < VALUES_MAX {
-            let digest = value.digest();
-            if !self.values.contains_key(&digest) {
-                out.push(Effect::Persist(Durable::Value(Box::new(value.clone()))));
-                self.values.insert(digest, value);
-            }
+        if self.values.len() < VALUES_MAX
+            && let Entry::Vacant(slot) = self.values.entry(value.digest())
+        {
+            out.push(Effect::Persist(Durable::Value(Box::new(value.clone()))));
+            slot.insert(value);
         }
     }
 
     /// The value behind a digest, for a peer that asks or before a proposal that names it.
     pub fn value(&self, digest: Digest) -> Option<&RecoveryValue> {
-        let decided = self.resumption.iter().map(|r| &r.value);
-        let decided = decided.filter(|value| value.digest() == digest).last();
+        let decided = self.resumption.as_ref().map(|r| &r.value);
+        let decided = decided.filter(|value| value.digest() == digest);
         self.values.get(&digest).or(decided)
     }
 

@@ -111,8 +111,7 @@ impl Generator {
     ) {
         let Some(request) = self.close(session, entry.seq) else {
             let index = self.by_id.get(session).copied();
-            let moved = index.filter(|_| self.receipts_log.is_some());
-            if !moved.is_some_and(|index| self.relocate(index, &entry, of, arrival_ns)) {
+            if !index.is_some_and(|index| self.moves_on(index, &entry, of, arrival_ns)) {
                 self.counters.duplicates += 1;
             }
             return;
@@ -151,9 +150,14 @@ impl Generator {
             return;
         };
         if kind != ReceiptKind::Moved {
-            self.places.add(session, entry.seq, Place::of(entry));
+            self.places.add(session, entry.seq, Place::of(epoch, entry));
         }
         let outcome = entry.outcome.encode();
+        // "Ordered before, there": the block of this receipt is not the one at that height.
+        let block = match entry.outcome {
+            Outcome::Duplicate => BlockId::ZERO,
+            _ => block,
+        };
         log.add(&ReceiptRecord {
             kind,
             session,

@@ -38,6 +38,8 @@ pub struct FakeNet {
     pub full: bool,
     /// What receipts say; absent: `NOMINAL`.
     pub mode: Option<Mode>,
+    /// What becomes of transactions; absent: `Applied`.
+    pub outcome: Option<Outcome>,
     /// This replica says that it is another one.
     pub lies: Option<usize>,
     next: u64,
@@ -73,13 +75,14 @@ impl FakeNet {
         if txs.is_empty() {
             return;
         }
+        let outcome = self.outcome.unwrap_or(Outcome::Applied);
         let entry = |(position, (session, seq, _)): (usize, Tx)| SessionEntries {
             session,
             entries: vec![Entry {
                 seq,
                 height: Height(height),
                 position: position as u32,
-                outcome: Outcome::Applied,
+                outcome,
             }],
         };
         let receipts = Receipts {

@@ -240,19 +240,29 @@ impl Generator {
         }
     }
 
-    /// An answer about a request that had one before; false if it says the same. What a replica handed
-    /// in again after a recovery comes back as an ordinary receipt of the working epoch.
-    pub(super) fn relocate(
+    /// An ordinary receipt for a request that had one before: what a replica handed in again after a
+    /// recovery comes back as one of the working epoch. Within an epoch it is only late.
+    pub(super) fn moves_on(
         &mut self,
         index: u32,
         entry: &Entry,
         of: (EpochId, BlockId),
         now_ns: u64,
     ) -> bool {
-        let fate = self.places.move_to(index, entry.seq, Place::of(entry));
+        let before = self.places.epoch(index, entry.seq);
+        let is_later = |before| self.proofs.blocks.is_later(of.0, before);
+        before.is_some_and(is_later) && self.relocate(index, entry, of, now_ns)
+    }
+
+    /// An answer about a request that had one before; false if it says the same.
+    fn relocate(&mut self, index: u32, entry: &Entry, of: (EpochId, BlockId), now_ns: u64) -> bool {
+        let fate = self
+            .places
+            .move_to(index, entry.seq, Place::of(of.0, entry));
         let seen = &mut self.recovery.seen;
         match fate {
             Fate::Same => return false,
+            Fate::Restated => seen.restated += 1,
             Fate::Moved => seen.moved += 1,
             Fate::Invalidated => seen.invalidated += 1,
             Fate::Revived => seen.revived += 1,

@@ -281,3 +281,55 @@ fn what_moved_before_it_was_answered_is_an_answer() {
     assert_eq!((measured.finished, measured.unfinished), (1, 99));
     assert_eq!(world.load.recovery().moved, 0);
 }
+
+#[test]
+fn the_log_names_no_block_for_a_duplicate() {
+    let mut world = World::new(1_000.0, 100);
+    world.steps(50);
+    world.net.outcome = Some(Outcome::Duplicate);
+    world.finish();
+    let log = world.receipts();
+    let (duplicates, others): (Vec<_>, Vec<_>) = log.into_iter().partition(|r| r.outcome[0] == 2);
+    assert!(duplicates.len() > 10 && others.len() > 10);
+    assert!(
+        duplicates
+            .iter()
+            .all(|r: &measure::ReceiptRecord| r.block == [0; 8])
+    );
+    assert!(
+        others
+            .iter()
+            .all(|r: &measure::ReceiptRecord| r.block != [0; 8])
+    );
+}
+
+#[test]
+fn what_is_ordered_again_in_a_later_epoch_moves_and_late_receipts_do_not() {
+    let mut world = World::new(1_000.0, 400);
+    world.steps(200);
+    let tx = world.net.replicas[0].seen[0].clone();
+    let (good, working) = change(&epoch(), world.height, "good");
+    world.net.say(0, &Response::EpochChange(Box::new(good)));
+    world.deliver();
+    let old = std::mem::replace(&mut world.chain, Chain::of(working, 500, 499, 0));
+    world.frozen = true;
+    world.step();
+    // The same transaction once more, in the new epoch, then a late receipt of the old one.
+    for (chain, height) in [(&world.chain, world.height + 1), (&old, world.height)] {
+        world.net.replicas[0].inbox = vec![tx.clone()];
+        world.net.receipts(0, chain, height, "good");
+        for event in std::mem::take(&mut world.net.events) {
+            world.load.on_event(&mut world.net, event, world.now_ns);
+        }
+    }
+    world.deliver();
+    assert_eq!(world.load.recovery().moved, 1);
+    assert_eq!(world.load.counters.duplicates, 1);
+    let log = world.receipts();
+    let moved: Vec<_> = log
+        .iter()
+        .filter(|r| r.kind == ReceiptKind::Moved)
+        .collect();
+    assert_eq!(moved.len(), 1);
+    assert_ne!(moved[0].block, [0; 8], "it came with a proof");
+}

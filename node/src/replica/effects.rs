@@ -24,7 +24,12 @@ impl<P: Platform> Replica<P> {
     pub(super) fn settle(&mut self, now: u64) {
         loop {
             while !(self.effects.is_empty() && self.recovery_effects.is_empty()) {
+                let epoch = self.config.epoch.id;
                 for effect in std::mem::take(&mut self.effects) {
+                    // What the core of an ended epoch still wanted must not be signed for the next.
+                    if self.config.epoch.id != epoch {
+                        break;
+                    }
                     self.apply(now, Which::Working, effect);
                 }
                 for effect in std::mem::take(&mut self.recovery_effects) {
@@ -152,9 +157,10 @@ impl<P: Platform> Replica<P> {
                 own,
                 certified,
             } => {
-                self.fatal = Some(format!(
+                let why = format!(
                     "state at height {height} is {own}, but a quorum signed {certified}: this replica's disk or build is broken; start it with an empty data folder"
-                ));
+                );
+                self.state_diverged(now, height, why);
             }
             Effect::NeedSnapshot { cert, from } => self.need_snapshot(now, *cert, from),
             Effect::Convicted {
@@ -186,6 +192,20 @@ impl<P: Platform> Replica<P> {
                     }
                 }
             }
+        }
+    }
+
+    /// With more than `f` liars a quorum may have signed another branch's state: only if the others
+    /// prove that they committed the same block is the fault this replica's own.
+    fn state_diverged(&mut self, now: u64, height: Height, why: String) {
+        if self.config.recovery.is_none() {
+            self.fatal = Some(why);
+            return;
+        }
+        tracing::error!(%height, "a quorum signed another state");
+        self.diverged = Some((height, why));
+        for peer in self.core.config().others().iter() {
+            self.core.ask_proof(now, peer, height, &mut self.effects);
         }
     }
 

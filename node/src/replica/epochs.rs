@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use consensus::accountability::gate;
 use consensus::{
     Config, Core, DeliveredBlock, Effect, FoundRecovery, MergePlan, Recovered, Recovery,
 };
 use storage::Record;
 use types::client::{Response, SessionEntries};
 use types::{
-    BatchRef, CommitProof, Epoch, EpochId, Height, Message, Mode, ReplicaId, Resumption, SignerSet,
-    batch,
+    BatchRef, CommitProof, Digest, Epoch, EpochId, Height, Message, Mode, ReplicaId, Resumption,
+    SignerSet, batch,
 };
 
 use super::evictions::Evictions;
@@ -44,6 +45,8 @@ pub(super) struct Past {
     /// None if it ended with an eviction.
     pub recovery: Option<Box<Recovery>>,
     pub evictions: Evictions,
+    pub snapshots: Snapshots,
+    pub root_state: Digest,
     pub store: BatchStore,
     pub proofs: BTreeMap<Height, Arc<CommitProof>>,
 }
@@ -74,8 +77,21 @@ impl<P: Platform> Replica<P> {
                 recovery.report(tip, proof.filter(|_| !root), out);
             });
         }
+        self.gateway.rest(now);
+        let consent = self.may_go_on();
+        self.with_recovery(|recovery, _, out| recovery.set_consent(now, consent, out));
         self.hand_over_frauds();
         self.replay_early(now);
+    }
+
+    /// Eq. 2 and Eq. 6. Verified proofs of fraud convict nobody by mistake: until a detector with
+    /// errors is added, confidence and precision are 1 and the risk of misclassification is 0.
+    fn may_go_on(&self) -> bool {
+        self.config.recovery.is_some_and(|policy| {
+            let risk = gate::misclassification(0.0, 0.0, 0.0);
+            let by = gate::intervention(1.0, 1.0, policy.theta_detect, policy.theta_precision);
+            gate::tolerable(risk, policy.tau_ops) && by == gate::Intervention::Auto
+        })
     }
 
     // ---- messages of other epochs ---------------------------------------------------------------
@@ -94,6 +110,7 @@ impl<P: Platform> Replica<P> {
             .is_some_and(|p| p.epoch.id == epoch || p.epoch.recovery().id == epoch);
         if past {
             self.serve_past(from, &message);
+            self.on_past_evidence(now, from, &message);
         }
         let known = self
             .lineage
@@ -231,7 +248,7 @@ impl<P: Platform> Replica<P> {
     }
 
     /// Goes back to the state after the block at `keep`.
-    fn roll_back(&mut self, keep: Height) -> Result<(), String> {
+    pub(super) fn roll_back(&mut self, keep: Height) -> Result<(), String> {
         let Some(mut exec) = self.snapshots.base_at(keep) else {
             return Err(format!(
                 "the split goes back to height {keep}, below the oldest state that is kept: an operator must restore this replica from another one"
@@ -359,13 +376,15 @@ impl<P: Platform> Replica<P> {
             core,
             recovery,
             evictions: std::mem::replace(&mut self.evictions, Evictions::new(&epoch)),
+            snapshots: std::mem::replace(&mut self.snapshots, Snapshots::new(true)),
+            root_state: self.root_state,
             store,
             proofs: std::mem::take(&mut self.proofs),
         });
-        self.snapshots = Snapshots::new(true);
         self.snapshots.take(&self.exec, &[]);
         self.resumed = true;
         self.first_block_due = true;
+        self.gateway.resume();
         self.pending_by_peer.iter_mut().for_each(|load| *load = 0);
         self.pending.retain(|_, (_, pending)| pending.is_local());
         self.begin_journal();

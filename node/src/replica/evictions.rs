@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use consensus::DeliveredBlock;
 use consensus::accountability::{Watch, convicted, culprits};
+use consensus::{DeliveredBlock, Durable};
 use crypto::Job;
 use types::{
     BlockId, CommitRule, Digest, Epoch, Fraud, Height, Message, RecoveryValue, Resumption,
@@ -12,12 +12,14 @@ use types::{
 };
 
 use super::outbox::Out;
-use super::{Pending, Replica, epochs};
+use super::{Pending, Replica, epochs, records};
 use crate::incident::What;
 use crate::platform::Platform;
 
 /// Values kept: one of every leader, and some that were outgrown.
 const VALUES_MAX: usize = 32;
+/// A value that is missing is asked for this often.
+const ASK_NS: u64 = 100_000_000;
 
 /// Evidence against members of the working epoch while it is not split.
 #[derive(Debug)]
@@ -26,8 +28,9 @@ pub(super) struct Evictions {
     frauds: BTreeMap<Digest, Fraud>,
     pub culprits: SignerSet,
     values: BTreeMap<Digest, RecoveryValue>,
-    /// The block that ended the epoch, while its value is missing.
+    /// The block that ended the epoch, while its value or its proof is missing.
     ending: Option<DeliveredBlock>,
+    asked_ns: u64,
 }
 
 impl Evictions {
@@ -38,6 +41,15 @@ impl Evictions {
             culprits: SignerSet::EMPTY,
             values: BTreeMap::new(),
             ending: None,
+            asked_ns: 0,
+        }
+    }
+
+    /// When to ask again for what the end of the epoch waits for.
+    pub fn retry_ns(&self) -> u64 {
+        match self.ending {
+            Some(_) => self.asked_ns + ASK_NS,
+            None => u64::MAX,
         }
     }
 
@@ -118,6 +130,7 @@ impl<P: Platform> Replica<P> {
             return;
         }
         self.evictions.culprits = known.union(found);
+        self.append(records::encode(&Durable::Fraud(Box::new(fraud.clone()))));
         self.evictions.frauds.insert(fraud.digest(), fraud.clone());
         let excluded = self.evictions.culprits;
         tracing::warn!(culprits = ?found, offence = fraud.offence().name(), "convicted");
@@ -136,13 +149,7 @@ impl<P: Platform> Replica<P> {
             // More than f liars: what they can do to this epoch is what recovery is for.
             return self.begin_recovery(now);
         }
-        if evictable(&epoch, excluded) {
-            let value = value_of(&epoch, excluded, self.evictions.frauds());
-            let digest = value.digest();
-            self.keep_eviction(value);
-            self.core.endorse(digest, &mut self.effects);
-            self.core.propose_value(now, digest, &mut self.effects);
-        }
+        self.propose_eviction(now);
     }
 
     /// What was proven before the epoch was split counts in its recovery.
@@ -153,10 +160,56 @@ impl<P: Platform> Replica<P> {
         }
     }
 
+    /// A vote for a header rests on the value that it names: kept beyond a crash.
     fn keep_eviction(&mut self, value: RecoveryValue) {
-        if self.evictions.values.len() < VALUES_MAX {
+        let digest = value.digest();
+        if self.evictions.values.len() < VALUES_MAX && self.eviction(digest).is_none() {
+            self.append(records::encode(&Durable::Value(Box::new(value.clone()))));
+            self.evictions.values.insert(digest, value);
+        }
+    }
+
+    /// What a restarted replica had proven and endorsed.
+    pub(super) fn restore_evictions(
+        &mut self,
+        now: u64,
+        frauds: Vec<Fraud>,
+        values: Vec<RecoveryValue>,
+    ) {
+        for fraud in frauds
+            .into_iter()
+            .filter(|f| f.epoch() == self.config.epoch.id)
+        {
+            let found = culprits(self.core.rule(), &fraud).unwrap_or_default();
+            let found = found.intersection(self.config.epoch.members);
+            self.evictions.culprits = self.evictions.culprits.union(found);
+            self.evictions.frauds.insert(fraud.digest(), fraud);
+        }
+        for value in values {
             self.evictions.values.insert(value.digest(), value);
         }
+        self.propose_eviction(now);
+    }
+
+    /// Proposes the eviction of everybody who is convicted, if the epoch can go on without them.
+    fn propose_eviction(&mut self, now: u64) {
+        let (epoch, excluded) = (self.config.epoch, self.evictions.culprits);
+        if self.may_evict() && evictable(&epoch, excluded) {
+            let value = value_of(&epoch, excluded, self.evictions.frauds());
+            let digest = value.digest();
+            self.keep_eviction(value);
+            self.core.endorse(digest, &mut self.effects);
+            self.core.propose_value(now, digest, &mut self.effects);
+        }
+    }
+
+    /// Records of evidence that a new journal must hold.
+    pub(super) fn eviction_records(&self) -> Vec<storage::Record> {
+        let frauds = self.evictions.frauds.values();
+        let frauds = frauds.map(|f| Durable::Fraud(Box::new(f.clone())));
+        let values = self.evictions.values.values();
+        let values = values.map(|v| Durable::Value(Box::new(v.clone())));
+        frauds.chain(values).map(|d| records::encode(&d)).collect()
     }
 
     pub(super) fn eviction(&self, digest: Digest) -> Option<&RecoveryValue> {
@@ -222,7 +275,13 @@ impl<P: Platform> Replica<P> {
         let height = block.header.height;
         let proof = self.proofs.get(&height).map(|p| p.as_ref().clone());
         let (Some(value), Some(proof)) = (self.eviction(payload).cloned(), proof) else {
-            self.ask_eviction(self.core.config().others(), payload);
+            if now >= self.evictions.asked_ns + ASK_NS {
+                self.evictions.asked_ns = now;
+                self.ask_eviction(self.core.config().others(), payload);
+                // Whoever is in the next epoch answers this with the proof that ended it.
+                let others = self.core.config().others();
+                self.core.tell_commit(others, &mut self.effects);
+            }
             self.evictions.ending = Some(block);
             return;
         };
@@ -236,6 +295,7 @@ impl<P: Platform> Replica<P> {
         let epoch = consensus::Recovery::working_epoch(&of, &resumption);
         tracing::warn!(evicted = ?resumption.value.excluded, %height, "the epoch ends");
         let (keep, root) = (height, epoch.root_height);
+        self.note(now, What::Committed(Box::new(resumption.clone())));
         self.config.epoch = epoch;
         let entries = self.execute_merged(root, epoch.root().0.0, 0, &[]);
         self.note(

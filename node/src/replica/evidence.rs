@@ -30,7 +30,11 @@ impl<P: Platform> Replica<P> {
                 let height = m.block().map(|core| core.height);
                 let asked = height.is_some_and(|height| self.core.expects_proof(from, height));
                 if asked && self.recovery.is_none() {
-                    self.check(from, Job::CommitProof(m));
+                    // Where it contradicts the own proof, both are checked as what they are.
+                    match self.conflict_with(&m) {
+                        Some(conflict) => self.check(from, Job::Conflict(Box::new(conflict))),
+                        None => self.check(from, Job::CommitProof(m)),
+                    }
                 }
             }
             Message::Conflict(m) => {
@@ -110,12 +114,13 @@ impl<P: Platform> Replica<P> {
     /// A peer's proof for a height was checked: does it contradict what was committed here?
     pub(super) fn proof_checked(&mut self, now: u64, from: ReplicaId, other: &CommitProof) {
         let Some(block) = other.block() else { return };
-        let Some(own) = self.proofs.get(&block.height) else {
-            return;
-        };
-        if own.block().map(types::HeaderCore::id) == Some(block.id()) {
+        let conflict = self.conflict_with(other);
+        if conflict.is_none() && self.proofs.contains_key(&block.height) {
             let height = block.height;
             self.tip_confirmed(now, height);
+            if let Some((_, why)) = self.diverged.take_if(|(at, _)| *at == height) {
+                self.fatal = Some(why);
+            }
             if !self.core.heard_otherwise(from, height) {
                 return;
             }
@@ -125,12 +130,21 @@ impl<P: Platform> Replica<P> {
             );
             return self.note(now, What::FalseAlarm { from, why });
         }
-        let conflict = Conflict {
+        if let Some(conflict) = conflict {
+            self.check(from, Job::Conflict(Box::new(conflict)));
+        }
+    }
+
+    /// The own proof and another one for the same height, if they contradict each other.
+    fn conflict_with(&self, other: &CommitProof) -> Option<Conflict> {
+        let block = other.block()?;
+        let own = self.proofs.get(&block.height)?;
+        let differs = own.block().map(types::HeaderCore::id) != Some(block.id());
+        differs.then(|| Conflict {
             epoch: self.config.epoch.id,
             first: own.as_ref().clone(),
             second: other.clone(),
-        };
-        self.check(from, Job::Conflict(Box::new(conflict)));
+        })
     }
 
     /// Two proofs contradict each other: this replica stops in this epoch.

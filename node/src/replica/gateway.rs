@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use consensus::DeliveredBlock;
+use consensus::accountability::gate;
 use types::batch::{self, Group, SessionId};
 use types::client::{Entry, Receipts, Refusal, Request, Response, SessionEntries};
 use types::limits::BATCH_LEN_MAX;
@@ -17,6 +18,9 @@ use crate::platform::{ClientId, Platform};
 const SESSIONS_MAX: usize = 1 << 18;
 const RETRY_HINT_MS: u32 = 50;
 const STOPPING_HINT_MS: u32 = 1000;
+/// `epsilon` of Eq. 4 as a share of `mu_verify`.
+const INTAKE_MARGIN: f64 = 0.05;
+const METER_NS: u64 = 500_000_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -33,6 +37,9 @@ pub(super) struct Gateway {
     /// Receipts of the blocks executed in this turn.
     receipts: Vec<(ClientId, Response)>,
     tokens: Option<Tokens>,
+    /// Intake while the order is at rest (Eq. 4).
+    rest: Option<Tokens>,
+    meter: Meter,
     pub stopping: bool,
 }
 
@@ -61,6 +68,31 @@ impl Tokens {
     }
 }
 
+/// `mu_verify`, measured online: the best rate of verified and executed transactions of any half
+/// second so far. What a replica has done it can do.
+#[derive(Debug, Default)]
+struct Meter {
+    since_ns: u64,
+    executed: u64,
+    best_per_s: u64,
+}
+
+impl Meter {
+    fn look(&mut self, now_ns: u64, executed: u64) {
+        let passed_ns = now_ns.saturating_sub(self.since_ns);
+        if passed_ns < METER_NS {
+            return;
+        }
+        let done = executed.saturating_sub(self.executed);
+        // A pause between two looks says nothing about what is possible.
+        if passed_ns < 2 * METER_NS {
+            let per_s = done.saturating_mul(1_000_000_000) / passed_ns;
+            self.best_per_s = self.best_per_s.max(per_s);
+        }
+        (self.since_ns, self.executed) = (now_ns, executed);
+    }
+}
+
 impl Gateway {
     pub fn new(batch_bytes: usize, tx_per_s: Option<u64>, now_ns: u64) -> Gateway {
         Gateway {
@@ -76,8 +108,30 @@ impl Gateway {
                 level: 0,
                 filled_ns: now_ns,
             }),
+            rest: None,
+            meter: Meter::default(),
             stopping: false,
         }
+    }
+
+    /// The order is at rest from now on: Eq. 4, with a twentieth of what was verified at best as
+    /// the safety margin.
+    pub fn rest(&mut self, now_ns: u64) {
+        let mu = self.meter.best_per_s as f64;
+        self.rest = Some(Tokens {
+            per_s: gate::intake_cap(mu, mu * INTAKE_MARGIN) as u64,
+            level: 0,
+            filled_ns: now_ns,
+        });
+    }
+
+    pub fn resume(&mut self) {
+        self.rest = None;
+    }
+
+    /// Looks how many transactions were verified and executed by now.
+    pub fn measure(&mut self, now_ns: u64, executed: u64) {
+        self.meter.look(now_ns, executed);
     }
 
     /// True if no transaction waits for a batch.
@@ -172,14 +226,21 @@ impl<P: Platform> Replica<P> {
 
     /// The admission gate (article, section 5): while the order is at rest, only once Eq. 1 holds,
     /// and while the verifiers keep up. What is admitted then waits for the working epoch.
-    fn admits(&self) -> bool {
+    fn admits(&mut self, txs: u64, now: u64) -> bool {
         let (Some(recovery), Some(policy)) = (&self.recovery, &self.config.recovery) else {
             return true;
         };
         // Verified proofs have no false positives: the detector's confidence is 1.
-        let confident = 1.0 >= policy.admission_confidence;
-        let backlog = self.pending.len() as u64;
-        recovery.closed().is_none() && confident && backlog < policy.admission_backlog
+        let open = gate::admits(
+            recovery.mode(),
+            recovery.closed().is_none(),
+            1.0,
+            self.pending.len() as u64,
+            policy.admission_confidence,
+            policy.admission_backlog,
+        );
+        let rest = self.gateway.rest.as_mut();
+        open && rest.is_none_or(|rest| rest.take(txs, now))
     }
 
     /// Own bytes that are not executed yet.
@@ -201,7 +262,7 @@ impl<P: Platform> Replica<P> {
         if self.gateway.stopping || !self.core.config().is_member() {
             return self.refuse(client, &groups, Refusal::Unavailable);
         }
-        if !self.admits() {
+        if !self.admits(u64::from(txs), now) {
             return self.refuse(client, &groups, Refusal::Mode);
         }
         if overloaded {

@@ -242,7 +242,7 @@ impl<P: Platform> Replica<P> {
         self.check_of(&epoch, from, job);
     }
 
-    fn check_of(&mut self, epoch: &Epoch, from: ReplicaId, job: Job) {
+    pub(super) fn check_of(&mut self, epoch: &Epoch, from: ReplicaId, job: Job) {
         let Some(load) = self.pending_by_peer.get_mut(from.index()) else {
             return;
         };
@@ -357,7 +357,10 @@ impl<P: Platform> Replica<P> {
             _ => self.config.me,
         };
         if epoch != self.config.epoch.id && !pending.is_local() {
-            return self.on_recovery_done(now, from, epoch, done);
+            if !self.on_past_done(now, from, epoch, &done) {
+                self.on_recovery_done(now, from, epoch, done);
+            }
+            return;
         }
         let out = &mut self.effects;
         match (done, pending) {
@@ -390,7 +393,13 @@ impl<P: Platform> Replica<P> {
                 self.with_recovery(|recovery, core, out| recovery.handle_value(now, m, core, out));
             }
             (Done::Resumption(Ok(m)), _) if m.proof.block().is_some_and(|b| b.epoch == m.of) => {
-                // An eviction: the own chain gets there by itself, and then needs its value.
+                // An eviction: the own chain gets there by itself, and then needs its value; unless
+                // another block is final here at that height.
+                self.proof_checked(now, from, &m.proof);
+                if let Some(block) = m.proof.block() {
+                    let proof = std::sync::Arc::new(m.proof.clone());
+                    self.proofs.entry(block.height).or_insert(proof);
+                }
                 self.on_eviction_value(m.into_inner().value);
             }
             (Done::Resumption(Ok(m)), _) => {

@@ -142,15 +142,14 @@ impl Snapshots {
         }
     }
 
-    /// Blocks up to `floor` were let go: one state at or below it is enough.
+    /// Blocks up to `floor` were let go: from a state below it no way leads up any more.
     pub fn let_go(&mut self, floor: Height) {
         if !self.deep {
             return;
         }
-        let base = self.kept.range(..=floor).next_back().map(|(at, _)| *at);
-        if let Some(base) = base {
-            self.kept = self.kept.split_off(&base);
-            self.certified = self.certified.split_off(&base);
+        if self.kept.range(floor..).next().is_some() {
+            self.kept = self.kept.split_off(&floor);
+            self.certified = self.certified.split_off(&floor);
         }
         while self.kept.len() > DEEP_MAX {
             let heights: Vec<u64> = self.kept.keys().map(|at| at.0).collect();
@@ -226,10 +225,10 @@ impl Snapshots {
     }
 
     /// The snapshot that a new journal begins with: the newest one, or, where a split may go back
-    /// further, the newest of those below which nothing is retained.
+    /// further, the oldest above which every block is retained.
     fn base_height(&self, floor: Height) -> Option<Height> {
         match self.deep {
-            true => self.certified.range(..=floor).next_back(),
+            true => self.certified.range(floor..).next(),
             false => self.certified.last_key_value(),
         }
         .map(|(height, _)| *height)
@@ -239,6 +238,11 @@ impl Snapshots {
         let height = self.base_height(floor)?;
         let cert = self.certified.get(&height)?;
         Some((cert, self.kept.get(&height)?.encode()))
+    }
+
+    /// The state that is kept of exactly this height.
+    pub fn encoded(&self, height: Height) -> Option<Bytes> {
+        self.kept.get(&height).map(|kept| kept.snapshot.encode())
     }
 
     /// The newest state that is kept at or below `height`.
@@ -258,6 +262,10 @@ impl<P: Platform> Replica<P> {
     /// A snapshot replaces the own chain. With more than `f` liars it may be another branch's: first
     /// somebody must prove that it committed the own tip as well.
     pub(super) fn need_snapshot(&mut self, now: u64, cert: CheckpointCert, from: SignerSet) {
+        // A replica that knows of a split goes its own way to the others' branches.
+        if self.recovery.is_some() || self.core.is_frozen() {
+            return;
+        }
         let tip = self.core.committed_height();
         let doubtful = self.config.recovery.is_some() && tip > self.config.epoch.root_height;
         if !doubtful {
@@ -454,11 +462,16 @@ impl<P: Platform> Replica<P> {
 
     /// Begins the journal anew when it has grown enough and a newer snapshot can be its base.
     pub(super) fn maybe_rotate(&mut self) {
+        // What a recovery rests on is in this journal.
+        if self.recovery.is_some() {
+            return;
+        }
         let grown =
             self.config.durable && self.platform.journal_bytes() > self.config.journal_bytes;
-        let base = self
-            .snapshots
-            .base_height(self.store.floor(self.exec.height()));
+        let floor = self.store.floor(self.exec.height());
+        // While everything is retained, a restarted replica must be able to go back to the root.
+        let needed = self.config.recovery.is_some() && floor <= self.config.epoch.root_height;
+        let base = self.snapshots.base_height(floor).filter(|_| !needed);
         if grown && base.is_some_and(|base| base > self.snapshots.journal_base) {
             self.rotate();
         }
@@ -475,8 +488,17 @@ impl<P: Platform> Replica<P> {
         let mut base = self.epoch_records(&Bytes::new());
         base.extend(records::checkpoint(cert, &stream));
         let covered = cert.height;
+        self.push_live(&mut base, covered);
+        self.snapshots.journal_base = covered;
+        self.platform.rotate(base);
+        self.outbox.appended();
+    }
+
+    /// Everything that a journal must hold beside the state at `covered`.
+    pub(super) fn push_live(&self, base: &mut Vec<storage::Record>, covered: Height) {
         let safety = consensus::Durable::Safety(Box::new(self.core.safety().clone()));
         base.push(records::encode(&safety));
+        base.extend(self.eviction_records());
         for (digest, bytes) in self.store.live_after(covered) {
             base.push(records::batch(digest, bytes));
         }
@@ -487,8 +509,5 @@ impl<P: Platform> Replica<P> {
             cars.into_iter()
                 .map(|c| records::encode(&consensus::Durable::Car(c))),
         );
-        self.snapshots.journal_base = covered;
-        self.platform.rotate(base);
-        self.outbox.appended();
     }
 }

@@ -110,6 +110,8 @@ fn kept(check: &TxCheck, reasons: &mut Reasons) {
     is(Verdict::Diverged, check.same_place, place);
     let twice = "transactions more were executed than were ever sent";
     is(Verdict::Diverged, check.executed_twice(), twice);
+    let unheard = "transactions were undone after their generator had ended: run the load longer";
+    is(Verdict::Inconclusive, check.unheard, unheard);
     let beyond = "receipts name heights above the end of every ledger";
     is(Verdict::Inconclusive, check.beyond_end, beyond);
 }

@@ -32,7 +32,7 @@ fn run(records: Vec<ReceiptRecord>) -> TxCheck {
         sessions: vec![[0; 16]],
         records,
     };
-    check(&[receipts], &chain(), Some(50), 50)
+    check(&[(receipts, true)], &chain(), Some(50), 50)
 }
 
 #[test]
@@ -71,8 +71,19 @@ fn a_receipt_of_an_undone_block_that_nobody_reported_is_lost() {
             receipt(ReceiptKind::Proven, 2, 11, 11),
         ],
     };
-    let check = super::check(&[receipts], &gap, None, 50);
+    let check = super::check(&[(receipts.clone(), true)], &gap, None, 50);
     assert_eq!((check.lost, check.beyond_end), (1, 1));
+    // A generator that had ended could not be told.
+    let check = super::check(&[(receipts, false)], &gap, None, 50);
+    assert_eq!((check.lost, check.unheard, check.beyond_end), (0, 1, 1));
+}
+
+#[test]
+fn a_duplicate_names_an_earlier_place_that_it_does_not_prove() {
+    let mut duplicate = receipt(ReceiptKind::Proven, 1, 0, 4);
+    duplicate.outcome = [2, 0];
+    let check = run(vec![duplicate]);
+    assert_eq!((check.told, check.standing, check.lost), (1, 0, 0));
 }
 
 #[test]

@@ -344,5 +344,5 @@ fn an_eviction_ends_with_an_epoch_without_the_liars() {
         terms.reconfigure_ns,
         terms.resync_ns,
     ];
-    assert_eq!(ms.map(|ns| ns.unwrap() / MS), [10, 2, 30, 8]);
+    assert_eq!(ms.map(|ns| ns.unwrap() / MS), [0, 2, 30, 8]);
 }

@@ -29,6 +29,12 @@ impl Receipts {
         self.height_max
     }
 
+    /// A client was told of a block at `height`, on whatever history.
+    pub fn told(&mut self, height: Height) {
+        self.count += 1;
+        self.height_max = self.height_max.max(height.0);
+    }
+
     /// The block that a receipt with a valid proof names.
     pub fn block(&mut self, height: Height, block: Digest) -> Verdict {
         self.height_max = self.height_max.max(height.0);

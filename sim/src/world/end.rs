@@ -71,7 +71,7 @@ impl World {
         for seat in self.plan.lasting() {
             self.check_accounts(seat);
         }
-        let blocks = self.oracle.ledger.height_max();
+        let blocks = self.blocks();
         if blocks < BLOCKS_MIN || self.oracle.receipts.count == 0 {
             let what = format!(
                 "{blocks} blocks and {} receipts prove nothing",

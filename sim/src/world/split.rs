@@ -72,8 +72,9 @@ impl World {
     pub(super) fn of_split(plan: SplitPlan, mutant: Option<Mutant>) -> World {
         let mut world = World::new(plan.base.clone(), mutant);
         let oracle = SplitOracle::new(&plan, world.epoch);
+        // Epochs may change, at the least by an eviction in band: the ordinary oracle knows of one.
+        world.oracle.expect_split();
         if plan.kind != Kind::Liars {
-            world.oracle.expect_split();
             // Somebody on each side has something to lose.
             for (at, client) in world.clients.iter_mut().enumerate() {
                 let side = &plan.sides[at % 2];
@@ -127,7 +128,8 @@ impl World {
             after: attacker.after,
             during: attacker.during,
         };
-        let (config, rule) = (self.config(seat), self.plan.rule);
+        let (mut config, rule) = (self.config(seat), self.plan.rule);
+        config.recovery = config.recovery.filter(|_| attacker.recovers);
         let (epoch, seed) = (self.epoch, self.plan.seed ^ seat as u64);
         let signer: Arc<dyn Signer> = self.keys[seat].clone();
         let forge: Arc<dyn Forge> = self.keys[seat].clone();
@@ -298,10 +300,24 @@ impl World {
         }
     }
 
+    pub(super) fn is_attacked(&self) -> bool {
+        let kind = self.split.as_ref().map(|split| split.plan.kind);
+        kind.is_some_and(|kind| kind != Kind::Liars)
+    }
+
+    /// Height that some correct replica executed.
+    pub(super) fn blocks(&self) -> u64 {
+        let split = self.split.as_ref();
+        let tips = split.map(|split| split.oracle.height_max());
+        tips.unwrap_or_else(|| self.oracle.ledger.height_max())
+    }
+
     /// A few liars alarm nobody.
     pub(super) fn judge_calm(&mut self) {
         if let Some(split) = &self.split {
             let verdict = split.oracle.never_alarmed();
+            let lasting = self.plan.lasting();
+            let verdict = verdict.and_then(|()| split.oracle.one_history(&lasting));
             self.oracle.note(verdict);
         }
     }
@@ -387,7 +403,7 @@ impl World {
         let entries = told.iter().filter(|told| told.session == own.session);
         let entries: Vec<_> = entries.flat_map(|told| told.entries.clone()).collect();
         for entry in entries {
-            self.oracle.receipts.count += 1;
+            self.oracle.receipts.told(entry.height);
             own.settle(&entry);
         }
     }

@@ -338,12 +338,17 @@ fn describe(now_ns: u64, from: Seat, to: SignerSet, message: &Message) -> String
             )
         }
         Message::Car(c) => format!(
-            "lane {} index {} batches {}",
+            "lane {} index {} id {:?} batches {} epoch {:?}",
             c.lane,
             c.index,
-            c.batches.len()
+            c.id(),
+            c.batches.len(),
+            c.epoch
         ),
-        Message::Ack(a) => format!("lane {} index {}", a.lane, a.index),
+        Message::Ack(a) => format!(
+            "lane {} index {} car {:?} epoch {:?}",
+            a.lane, a.index, a.car, a.epoch
+        ),
         Message::CarCert(c) => format!("lane {} index {}", c.lane, c.index),
         Message::ChainRequest(r) => format!("above {}", r.above),
         Message::ChainResponse(r) => {

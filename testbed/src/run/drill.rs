@@ -99,6 +99,13 @@ impl Drill {
     pub(super) fn command(&self, replica: u32) -> Option<Vec<String>> {
         let mut attacks = self.attacks.iter();
         let attack = attacks.find(|attack| attack.attackers.contains(&replica))?;
+        // Those who attacked before are no allies: whoever is on no side would be taken for one.
+        let mut side_a = attack.sides[0].clone();
+        for earlier in &self.attacks {
+            if earlier.index < attack.index {
+                side_a.extend(&earlier.attackers);
+            }
+        }
         let list = |side: &[u32]| {
             let all: Vec<String> = side.iter().map(u32::to_string).collect();
             all.join(",")
@@ -111,7 +118,7 @@ impl Drill {
             DrillKind::Evict => vec![("--act", "double-vote".to_owned())],
             DrillKind::Split => vec![
                 ("--act", "split".to_owned()),
-                ("--side-a", list(&attack.sides[0])),
+                ("--side-a", list(&side_a)),
                 ("--side-b", list(&attack.sides[1])),
                 after_ms,
                 ("--late-b-ms", self.plan.late_b_ms.to_string()),
@@ -164,8 +171,11 @@ impl Drill {
                 Ok(None)
             }
             Stage::Healing { at_ns } if now_ns >= at_ns => {
+                // Some links work before the last command is carried out: time counts from the first.
+                let healed_ns = measure::monotonic_ns();
                 self.links(&attack, "unblock")?;
-                self.note(&attack, DrillStep::Healed, events)?;
+                let (attack, step) = (attack.index, DrillStep::Healed);
+                events.record_at(healed_ns, EventKind::Drill { attack, step })?;
                 self.stage = Stage::Healed { since_ns: now_ns };
                 Ok(Some("healed"))
             }

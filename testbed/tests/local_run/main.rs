@@ -375,7 +375,7 @@ fn drills() {
     assert_eq!((told(0), told(1)), Default::default());
     for (index, sides) in [
         (6, "--side-a 0,2 --side-b 1,3"),
-        (3, "--side-a 0 --side-b 1"),
+        (3, "--side-a 0,4,5,6 --side-b 1"),
     ] {
         let told = told(index);
         let begins = format!("--act split {sides} --split-after-ms ");
