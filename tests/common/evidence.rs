@@ -58,20 +58,12 @@ pub fn all_finished(result: &LoadResult) {
 
 /// Places (height, position) that the receipts of a load name.
 pub fn receipts(cluster: &Cluster, name: &str) -> Vec<(u64, u32)> {
-    let bytes = std::fs::read(cluster.dir.path().join(name).join("receipts.bin")).unwrap();
-    let (magic, rest) = bytes.split_at(8);
-    assert_eq!(magic, b"RFRECPT1");
-    let (sessions, rest) = rest.split_at(4);
-    let sessions = u32::from_le_bytes(sessions.try_into().unwrap()) as usize;
-    // session 4, sequence number 8, height 8, position 4, outcome 2
-    let (receipts, torn) = rest[16 * sessions..].as_chunks::<26>();
-    assert!(torn.is_empty());
-    let place = |receipt: &[u8; 26]| {
-        let height = u64::from_le_bytes(receipt[12..20].try_into().unwrap());
-        let position = u32::from_le_bytes(receipt[20..24].try_into().unwrap());
-        (height, position)
-    };
-    receipts.iter().map(place).collect()
+    let path = cluster.dir.path().join(name).join("receipts.bin");
+    let receipts = measure::Receipts::read(&path).unwrap();
+    let places = receipts.records.iter();
+    places
+        .map(|record| (record.height, record.position))
+        .collect()
 }
 
 /// What one replica executed, in all its lives.

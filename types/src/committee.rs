@@ -113,7 +113,8 @@ pub fn split(n: usize) -> usize {
 
 /// The largest `F` for which the smallest possible `B` (`2q - n` culprits) satisfies Eq. 1.
 pub fn envelope(n: usize) -> usize {
-    split(n) + (2 * faults(n)).saturating_sub(1) / 3
+    let largest = split(n) + (2 * faults(n)).saturating_sub(1) / 3;
+    largest.min(quorum(n).saturating_sub(1))
 }
 
 /// Eq. 1: of `n` replicas, with `convicted` of them out, the rest can agree although up to
