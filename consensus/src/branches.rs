@@ -88,6 +88,13 @@ impl Core {
         self.follow(now, id, executed, out);
     }
 
+    /// Others who should have a branch that is followed.
+    pub fn add_holders(&mut self, tip: BlockId, holders: SignerSet) {
+        if let Some(branch) = self.branches.get_mut(&tip) {
+            branch.holders = branch.holders.union(holders);
+        }
+    }
+
     /// Answers with headers from `tip` down.
     pub fn handle_branch_request(
         &mut self,

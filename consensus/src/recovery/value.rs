@@ -66,6 +66,14 @@ impl Recovery {
                 split.want_branch(now, proof, report.replica, self.executed, out);
             }
         }
+        // Whoever voted for what was agreed on held all of it.
+        if let Some(resumption) = &self.resumption {
+            let certs = resumption.proof.certs.iter();
+            let voters = certs.fold(SignerSet::EMPTY, |all, qc| all.union(qc.votes.signers));
+            for report in &resumption.value.reports {
+                split.add_holders(report.tip, voters);
+            }
+        }
     }
 
     fn holds(&self, split: &Core, report: &ForkReport) -> bool {

@@ -115,7 +115,9 @@ impl<P: Platform> Replica<P> {
     pub(super) fn proof_checked(&mut self, now: u64, from: ReplicaId, other: &CommitProof) {
         let Some(block) = other.block() else { return };
         let conflict = self.conflict_with(other);
-        if conflict.is_none() && self.proofs.contains_key(&block.height) {
+        let committed = self.core.committed_height();
+        let own = self.core.executed_block(block.height, committed);
+        if conflict.is_none() && own == Some(block.id()) {
             let height = block.height;
             self.tip_confirmed(now, height);
             if let Some((_, why)) = self.diverged.take_if(|(at, _)| *at == height) {

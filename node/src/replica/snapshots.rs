@@ -266,7 +266,8 @@ impl<P: Platform> Replica<P> {
         if self.recovery.is_some() || self.core.is_frozen() {
             return;
         }
-        let tip = self.core.committed_height();
+        // What was executed: it stays where it is while bytes are missing.
+        let tip = self.exec.height();
         let doubtful = self.config.recovery.is_some() && tip > self.config.epoch.root_height;
         if !doubtful {
             return self.fetch_snapshot(now, cert, from);
@@ -286,7 +287,7 @@ impl<P: Platform> Replica<P> {
 
     /// A peer proved that it committed the own tip, too.
     pub(super) fn tip_confirmed(&mut self, now: u64, height: Height) {
-        if height == self.core.committed_height()
+        if height == self.exec.height()
             && let Some((cert, from, _)) = self.snapshots.doubtful.take()
         {
             self.fetch_snapshot(now, cert, from);
