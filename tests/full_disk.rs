@@ -54,6 +54,9 @@ fn runs_out(cluster: &Cluster, disk: &Disk, options: &str) {
     nodes.push(node);
     let second = load(cluster, "second", 2);
     all_finished(&second);
+    // Headers are fast, bytes take longer: everything that was ordered in its absence, twice over.
+    let ordered = nodes[0].height();
+    nodes[3].wait("executed", |node| executed(cluster, node) >= ordered);
     stop_all(nodes);
 
     let history = one_history(cluster);
@@ -61,6 +64,11 @@ fn runs_out(cluster: &Cluster, disk: &Disk, options: &str) {
     assert!(last > Some(height), "{last:?} and {height}");
     nothing_is_lost(cluster, "first", &history);
     nothing_is_lost(cluster, "second", &history);
+}
+
+/// Height of the last block in the ledger of replica 3, which is written while it runs.
+fn executed(cluster: &Cluster, _running: &Node) -> u64 {
+    ledger(cluster, 3).last().map_or(0, |record| record.height)
 }
 
 /// Replica 3 ends by itself, with one error that names the place and the way out.
