@@ -198,19 +198,13 @@ impl Core {
             branch.headers.push_front(header);
         }
         if branch.base.is_none() && !branch.hopeless && branch.asked_ns.is_none() {
-            self.ask_branch(now, &mut branch, executed, out);
+            self.ask_branch(now, &mut branch, out);
         }
         self.branches.insert(tip, branch);
         self.gather_branch(now, tip, out);
     }
 
-    fn ask_branch(
-        &mut self,
-        now: Nanos,
-        branch: &mut Branch,
-        _executed: Height,
-        out: &mut Vec<Effect>,
-    ) {
+    fn ask_branch(&mut self, now: Nanos, branch: &mut Branch, out: &mut Vec<Effect>) {
         branch.asked_ns = Some(now);
         let to = self.pick(branch.holders, branch.attempts);
         branch.attempts = branch.attempts.wrapping_add(1);
@@ -400,11 +394,6 @@ impl Core {
         let open = self.branches.values().filter(|b| !b.complete);
         open.filter_map(|b| b.delivery.as_ref())
             .any(|delivery| delivery.lacks(lane, id, &self.lanes))
-    }
-
-    /// Branches that are known to lead nowhere.
-    pub fn is_hopeless(&self, tip: BlockId) -> bool {
-        self.branches.get(&tip).is_some_and(|b| b.hopeless)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use types::{
     BatchRef, BlockId, CarId, CommitProof, Digest, Epoch, Height, Message, ReplicaId, Resumption,
-    SignerSet, Verified,
+    Verified,
 };
 
 use super::Recovery;
@@ -191,17 +191,5 @@ impl Recovery {
             }
         }
         Some(out)
-    }
-
-    /// Answers a peer that is still in the epoch that ended.
-    pub fn tell_resumption(&self, to: ReplicaId, out: &mut Vec<Effect>) {
-        if self.resumption.is_some() {
-            self.tell(SignerSet::from_iter([to]), out);
-        }
-    }
-
-    /// True once the merge was handed to the driver.
-    pub fn is_merged(&self) -> bool {
-        self.merged
     }
 }

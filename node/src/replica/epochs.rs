@@ -202,7 +202,7 @@ impl<P: Platform> Replica<P> {
         }
         let mut told: Vec<(Height, Vec<SessionEntries>)> = Vec::new();
         for block in &plan.blocks {
-            let entries = self.execute_merged(
+            let entries = self.execute_batches(
                 block.header.height,
                 block.id.0.0,
                 block.header.view.0,
@@ -213,7 +213,7 @@ impl<P: Platform> Replica<P> {
         let root = plan.epoch.root_height;
         let id = plan.epoch.root();
         self.config.epoch = plan.epoch;
-        let entries = self.execute_merged(root, id.0.0, 0, &plan.root);
+        let entries = self.execute_batches(root, id.0.0, 0, &plan.root);
         told.push((root, entries));
         if self.fatal.is_some() {
             return;
@@ -261,7 +261,7 @@ impl<P: Platform> Replica<P> {
             .cloned()
             .collect();
         for block in &blocks {
-            let inputs = self.inputs(&block.batches, |_| false)?;
+            let inputs = self.inputs(block.header.height, &block.batches, |_| false)?;
             exec.execute_block(block.header.height, &inputs, &mut |_, _, _| {});
         }
         if exec.height() != keep {
@@ -279,13 +279,14 @@ impl<P: Platform> Replica<P> {
 
     fn inputs(
         &self,
+        height: Height,
         batches: &[(ReplicaId, BatchRef)],
         receipts: impl Fn(ReplicaId) -> bool,
     ) -> Result<Vec<execution::BatchInput>, String> {
         let input = |(lane, batch): &(ReplicaId, BatchRef)| {
             let bytes = self.store.get(&batch.digest).cloned().ok_or_else(|| {
                 format!(
-                    "batch {} vanished before its execution: this is a defect",
+                    "batch {} of block {height} vanished before its execution: this is a defect",
                     batch.digest
                 )
             })?;
@@ -298,8 +299,8 @@ impl<P: Platform> Replica<P> {
         batches.iter().map(input).collect()
     }
 
-    /// Executes one block of the merged history; what it means for own clients.
-    pub(super) fn execute_merged(
+    /// Executes one block, ordered or merged; what it means for own clients.
+    pub(super) fn execute_batches(
         &mut self,
         height: Height,
         block: [u8; 32],
@@ -307,7 +308,7 @@ impl<P: Platform> Replica<P> {
         batches: &[(ReplicaId, BatchRef)],
     ) -> Vec<SessionEntries> {
         let me = self.config.me;
-        let inputs = match self.inputs(batches, |lane| lane == me) {
+        let inputs = match self.inputs(height, batches, |lane| lane == me) {
             Ok(inputs) => inputs,
             Err(why) => {
                 self.fatal = Some(why);

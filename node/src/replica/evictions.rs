@@ -297,7 +297,7 @@ impl<P: Platform> Replica<P> {
         let (keep, root) = (height, epoch.root_height);
         self.note(now, What::Committed(Box::new(resumption.clone())));
         self.config.epoch = epoch;
-        let entries = self.execute_merged(root, epoch.root().0.0, 0, &[]);
+        let entries = self.execute_batches(root, epoch.root().0.0, 0, &[]);
         self.note(
             now,
             What::Merged {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use consensus::DeliveredBlock;
 use consensus::accountability::gate;
 use types::batch::{self, Group, SessionId};
-use types::client::{Entry, Receipts, Refusal, Request, Response, SessionEntries};
+use types::client::{Receipts, Refusal, Request, Response, SessionEntries};
 use types::limits::BATCH_LEN_MAX;
 use types::{BatchRef, Message, Wire};
 
@@ -389,45 +389,12 @@ impl<P: Platform> Replica<P> {
         if height <= self.exec.height() {
             return self.store.executed(block);
         }
-        let me = self.config.me;
-        let mut inputs = Vec::with_capacity(block.batches.len());
-        for (lane, batch) in &block.batches {
-            match self.store.get(&batch.digest) {
-                Some(bytes) => inputs.push(execution::BatchInput {
-                    digest: batch.digest,
-                    bytes: bytes.clone(),
-                    receipts: *lane == me,
-                }),
-                None => {
-                    self.fatal = Some(format!(
-                        "batch {} of block {height} vanished before its execution: this is a defect",
-                        batch.digest
-                    ));
-                    return;
-                }
-            }
+        let (id, view) = (block.id.0.0, block.header.view.0);
+        let sessions = self.execute_batches(height, id, view, &block.batches);
+        if self.fatal.is_some() {
+            return;
         }
-        let mut by_session: Vec<(SessionId, Vec<Entry>)> = Vec::new();
-        let summary = self
-            .exec
-            .execute_block(
-                height,
-                &inputs,
-                &mut |_, session, entry| match by_session.last_mut() {
-                    Some((last, entries)) if last == session => entries.push(entry),
-                    _ => by_session.push((*session, vec![entry])),
-                },
-            );
-        self.count(&summary);
-        self.ledger.push(measure::LedgerRecord {
-            height: height.0,
-            view: block.header.view.0,
-            epoch: self.config.epoch.id.0.0[..8].try_into().unwrap_or_default(),
-            block: block.id.0.0,
-            digest: summary.ledger.0,
-            txs: (summary.applied + summary.rejected) as u32,
-        });
-        self.gather_receipts(&block, by_session);
+        self.gather_receipts(&block, sessions);
         self.store.executed(block);
     }
 
@@ -441,15 +408,9 @@ impl<P: Platform> Replica<P> {
         self.counters.payload_bytes += summary.payload_bytes;
     }
 
-    fn gather_receipts(
-        &mut self,
-        block: &DeliveredBlock,
-        by_session: Vec<(SessionId, Vec<Entry>)>,
-    ) {
+    fn gather_receipts(&mut self, block: &DeliveredBlock, sessions: Vec<SessionEntries>) {
         let height = block.header.height;
-        let sessions = by_session.into_iter();
-        let sessions = sessions.map(|(session, entries)| SessionEntries { session, entries });
-        let by_client = self.gateway.by_client(sessions.collect());
+        let by_client = self.gateway.by_client(sessions);
         for (_, sessions) in &by_client {
             let entries = sessions.iter().map(|s| s.entries.len() as u64);
             self.counters.receipts_sent += entries.sum::<u64>();

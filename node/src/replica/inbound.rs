@@ -409,9 +409,8 @@ impl<P: Platform> Replica<P> {
                 });
             }
             (Done::Proposal(Ok(m)), _) => {
-                let said = m.get().clone();
-                self.core.handle_proposal(now, m, out);
-                self.watch(|watch| watch.proposal(&said));
+                self.watch(|watch| watch.proposal(&m));
+                self.core.handle_proposal(now, m, &mut self.effects);
                 self.want_eviction();
             }
             (Done::Timeout(Ok(m)), _) => self.core.handle_timeout(now, m, out),
