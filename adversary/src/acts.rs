@@ -35,6 +35,8 @@ pub enum Act {
     BorrowedBatch,
     /// A certificate of a car with bad signatures or too few.
     BadCarCert,
+    /// A proposal that names, without a certificate, a car that nobody holds.
+    BogusTip,
     /// A changed or shortened answer to a chain request.
     BogusChain,
     /// A changed piece of a snapshot.
@@ -63,11 +65,11 @@ pub enum Act {
     Confession,
 }
 
-pub(crate) const ACTS: usize = 28;
+pub(crate) const ACTS: usize = 29;
 
 impl Act {
     /// What attackers may do in any world; the rest only makes sense where somebody asks for it.
-    pub const ALL: [Act; 26] = [
+    pub const ALL: [Act; 27] = [
         Act::EquivocatingProposal,
         Act::SilentLeader,
         Act::ProposalToTwo,
@@ -83,6 +85,7 @@ impl Act {
         Act::WithheldBatch,
         Act::BorrowedBatch,
         Act::BadCarCert,
+        Act::BogusTip,
         Act::BogusChain,
         Act::BogusSnapshot,
         Act::BadCheckpoint,
@@ -123,6 +126,7 @@ impl Act {
             Act::WithheldBatch => "withheld-batch",
             Act::BorrowedBatch => "borrowed-batch",
             Act::BadCarCert => "bad-car-cert",
+            Act::BogusTip => "bogus-tip",
             Act::BogusChain => "bogus-chain",
             Act::BogusSnapshot => "bogus-snapshot",
             Act::BadCheckpoint => "bad-checkpoint",

@@ -11,8 +11,8 @@ use node::platform::{ClientId, Platform};
 use storage::{Record, SyncToken};
 use types::client::Response;
 use types::{
-    BlockId, Car, CarCert, ChainResponse, Digest, Epoch, Header, Message, NewView, Proposal, Qc,
-    ReplicaId, SignerSet, Timeout, View, Vote,
+    BlockId, Car, CarCert, CarId, ChainResponse, Digest, Epoch, Header, Message, NewView, Proposal,
+    Qc, ReplicaId, SignerSet, Timeout, View, Vote,
 };
 
 use crate::acts::{Act, Acts, Plan};
@@ -261,7 +261,24 @@ impl Evil {
             let forged = self.sign(header);
             return self.did(Act::ForgedCertificate, vec![(to, forged)]);
         }
+        if self.does(Act::BogusTip) {
+            let bogus = self.sign(self.bogus_tip(&proposal.header));
+            return self.did(Act::BogusTip, vec![(to, bogus)]);
+        }
         vec![(to, original)]
+    }
+
+    /// The header with one more lane end that no car stands behind.
+    fn bogus_tip(&self, header: &Header) -> Header {
+        let mut header = header.clone();
+        let at = header.cut.partition_point(|cert| cert.lane < self.me);
+        let own = header.cut.get(at).filter(|cert| cert.lane == self.me);
+        let index = own.map_or(1 << 32, |cert| cert.index) + 1;
+        let car = CarId(Digest::of("bogus tip", &header.view.0.to_le_bytes()));
+        let tip = CarCert::bare(header.epoch, self.me, index, car);
+        let end = at + usize::from(own.is_some());
+        header.cut.splice(at..end, [tip]);
+        header
     }
 
     fn sign(&mut self, header: Header) -> Message {

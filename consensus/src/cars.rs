@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::delivery::DeliveredBlock;
 use crate::delivery::Want;
 use crate::effect::{Check, Durable, Effect, Nanos};
-use crate::lanes::{CarVerdict, Missing};
+use crate::lanes::{CarVerdict, CutEntry, Missing};
 
 /// After this many fetch intervals without a block delivered, bytes count as gone.
 const STALLED_ROUNDS: u64 = 20;
@@ -202,20 +202,26 @@ impl Core {
         if self.halted {
             return;
         }
-        for (id, car) in self.lanes.advance(lane, now) {
-            self.stats.acks_sent += 1;
-            let index = car.index;
+        let due = self.ack_due_ns(lane, now);
+        let advanced = self.lanes.advance(lane, now);
+        if advanced.is_empty() {
+            return;
+        }
+        for (id, car) in advanced {
+            let entry = CutEntry {
+                index: car.index,
+                car: id,
+            };
+            if self.config.is_member() {
+                self.lanes.owe_ack(lane, entry, due);
+            }
             if lane != self.config.me {
                 out.push(Effect::Persist(Durable::Car(car)));
             }
-            if self.config.is_member() {
-                out.push(Effect::SignAck {
-                    lane,
-                    index,
-                    car: id,
-                });
-            }
         }
+        self.acknowledge_late(now, out);
+        self.vote_if_complete(out);
+        self.try_propose(now, out);
     }
 
     /// A certificate that a lane's owner announced; checked only by those who may propose it soon.
@@ -242,6 +248,7 @@ impl Core {
         if request.epoch != self.config.epoch.id {
             return;
         }
+        self.note_asked(request);
         let cars = self
             .lanes
             .cars_between(request.lane, request.from_index, request.tip);
@@ -402,7 +409,7 @@ impl Core {
         others.iter().nth(turn).into_iter().collect()
     }
 
-    fn request_cars(
+    pub(crate) fn request_cars(
         &mut self,
         to: SignerSet,
         lane: ReplicaId,
@@ -424,7 +431,7 @@ impl Core {
         });
     }
 
-    fn request_batches(
+    pub(crate) fn request_batches(
         &mut self,
         to: SignerSet,
         digests: Vec<types::BatchDigest>,

@@ -19,6 +19,7 @@ use crate::pacemaker::Pacemaker;
 use crate::propose::Proposer;
 use crate::rules::Rules;
 use crate::safety::Safety;
+use crate::tips::Tips;
 use crate::tree::{Tip, Tree};
 use crate::values::Values;
 use crate::votes::Votes;
@@ -98,8 +99,10 @@ pub struct Core {
     pub(crate) sync: ChainSync,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) orphans: Vec<Header>,
-    /// A proposal of the current view that waits for certificates of its cut to be checked.
+    /// A proposal of the current view that waits for certificates of its cut to be checked, or for
+    /// cars that it names without.
     pub(crate) waiting_cut: Option<Header>,
+    pub(crate) tips: Tips,
     pub(crate) last_vote: Option<Vote>,
     pub(crate) resend_ns: Nanos,
     pub(crate) halted: bool,
@@ -144,6 +147,7 @@ impl Core {
             checkpoints: Checkpoints::default(),
             orphans: Vec::new(),
             waiting_cut: None,
+            tips: Tips::new(config.epoch.n),
             last_vote: None,
             resend_ns: now + config.timing.fetch_ns,
             halted: false,
@@ -282,6 +286,8 @@ impl Core {
             .min(car)
             .min(self.resend_ns)
             .min(self.notice_due_ns())
+            .min(self.tips.deadline_ns())
+            .min(self.lanes.owed_due_ns())
     }
 
     pub fn tick(&mut self, now: Nanos, out: &mut Vec<Effect>) {
@@ -295,6 +301,8 @@ impl Core {
         self.tell_commits(now, out);
         self.try_propose(now, out);
         self.cut_car(now, out);
+        self.ask_for_tips(now, out);
+        self.acknowledge_late(now, out);
         if self.delivery.eager {
             self.delivery.eager = false;
             self.ask_for_committed_now(now, out);

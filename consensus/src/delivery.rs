@@ -251,6 +251,7 @@ impl Delivery {
                 }
                 let lane = ReplicaId(at as u16);
                 let cert = block.header.cut.iter().find(|c| c.lane == lane);
+                // Of a bare entry the block's own voters are holders; nobody in particular is asked.
                 let holders = cert.map_or(holders_all, |c| c.acks.signers);
                 match self.new_cars(lane, *entry, lanes) {
                     Err((tip, child_index)) => {

@@ -178,7 +178,7 @@ impl Default for Timing {
             view_timeout_ns: 500_000_000,
             view_timeout_max_ns: 16_000_000_000,
             idle_view_ns: 150_000_000,
-            pace_ns: 10_000_000,
+            pace_ns: 4_000_000,
             fetch_ns: 100_000_000,
         }
     }

@@ -41,7 +41,7 @@ impl Default for LanesConfig {
     fn default() -> LanesConfig {
         LanesConfig {
             cars_in_flight: 16,
-            car_interval_ns: 8_000_000,
+            car_interval_ns: 4_000_000,
             cars_ahead: 1024,
         }
     }
@@ -70,6 +70,9 @@ pub(crate) struct Lane {
     /// Since when the next car cannot be acknowledged although something newer is known.
     pub stuck_since: Option<Nanos>,
     pub equivocated: bool,
+    /// Acknowledgements not given yet, oldest first: the car, and until when a block that names it
+    /// makes them needless.
+    owed: VecDeque<(CutEntry, Nanos)>,
 }
 
 #[derive(Debug)]
@@ -191,7 +194,7 @@ impl Lanes {
             (true, _) => None,
             (false, true) => Some(0),
             (false, false) => {
-                let interval_ns = self.config.car_interval_ns.max(self.usual_view_ns);
+                let interval_ns = self.config.car_interval_ns.max(self.usual_view_ns / 4);
                 Some(own.last_car_ns + interval_ns)
             }
         }
@@ -287,6 +290,7 @@ impl Lanes {
     pub fn committed(&mut self, cut: &[CutEntry]) {
         for (lane, entry) in self.lanes.iter_mut().zip(cut) {
             lane.committed = lane.committed.max(entry.index);
+            lane.owed.retain(|(car, _)| car.index > entry.index);
         }
         let covered = cut.get(self.me.index()).map_or(0, |entry| entry.index);
         while self
@@ -549,6 +553,63 @@ impl Lanes {
             .is_some_and(|lane| lane.chain.get(&cert.index) == Some(&cert.car))
     }
 
+    // ---- without certificates ---------------------------------------------------------------
+
+    /// Remembers to acknowledge `car`, unless it is committed before `due_ns`.
+    pub fn owe_ack(&mut self, lane_id: ReplicaId, car: CutEntry, due_ns: Nanos) {
+        if let Some(lane) = self.lanes.get_mut(lane_id.index()) {
+            lane.owed.push_back((car, due_ns));
+        }
+    }
+
+    /// Acknowledgements that are due.
+    pub fn owed_until(&mut self, now: Nanos) -> Vec<(ReplicaId, CutEntry)> {
+        let mut out = Vec::new();
+        for (at, lane) in self.lanes.iter_mut().enumerate() {
+            while let Some((car, _)) = lane.owed.pop_front_if(|(_, due)| *due <= now) {
+                out.push((ReplicaId(at as u16), car));
+            }
+        }
+        out
+    }
+
+    pub fn owed_due_ns(&self) -> Nanos {
+        let owed = self.lanes.iter().filter_map(|lane| lane.owed.front());
+        owed.map(|(_, due)| *due).min().unwrap_or(Nanos::MAX)
+    }
+
+    /// The end of what this replica holds of a lane, if it lies beyond `base` and continues it.
+    pub fn held_above(&self, lane_id: ReplicaId, base: CutEntry) -> Option<CutEntry> {
+        let lane = self.lane(lane_id)?;
+        let next = lane.chain.get(&(base.index + 1))?;
+        let continues = lane.cars.get(next)?.prev == base.car;
+        (continues && lane.chain.contains_key(&lane.acked.index)).then_some(lane.acked)
+    }
+
+    /// What keeps this replica from holding a lane up to `tip`.
+    pub fn missing_below(&self, lane_id: ReplicaId, tip: CarId) -> Missing {
+        let Some(lane) = self.lane(lane_id) else {
+            return Missing::Nothing;
+        };
+        match lane.cars.contains_key(&tip) {
+            true => self.missing(lane_id),
+            false => Missing::Cars {
+                from_index: lane.acked.index + 1,
+                tip,
+            },
+        }
+    }
+
+    /// Whether a car is kept here and not committed.
+    pub fn is_uncommitted(&self, lane_id: ReplicaId, car: CarId) -> bool {
+        let lane = self.lane(lane_id);
+        lane.is_some_and(|lane| {
+            lane.cars
+                .get(&car)
+                .is_some_and(|car| car.index > lane.committed)
+        })
+    }
+
     // ---- horizon ----------------------------------------------------------------------------
 
     /// Forgets cars of a lane up to `index`. The end of the acknowledged chain stays.
@@ -576,6 +637,7 @@ impl Lanes {
             };
             lane.committed = lane.committed.max(entry.index);
             lane.no_ack_up_to = lane.no_ack_up_to.max(entry.index);
+            lane.owed.retain(|(car, _)| car.index > entry.index);
             if lane.acked.index < entry.index {
                 lane.acked = *entry;
                 lane.chain.insert(entry.index, entry.car);

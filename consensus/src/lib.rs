@@ -20,6 +20,7 @@ mod recovery;
 mod rules;
 mod safety;
 mod timeouts;
+mod tips;
 mod tree;
 mod values;
 mod votes;

@@ -100,6 +100,7 @@ impl Core {
                 self.keep_order_state(&block);
             }
             self.lanes.committed(&block.cut);
+            self.tips.committed(&block.header);
             self.delivery
                 .push(block.header.clone(), block.id, block.cut.clone());
             self.stats.blocks_committed += 1;
@@ -120,6 +121,7 @@ impl Core {
     pub(crate) fn handle_tc(&mut self, now: Nanos, tc: &Tc, out: &mut Vec<Effect>) {
         if tc.epoch == self.config.epoch.id && self.pacemaker.enter_timed_out(tc.clone(), now) {
             self.safety.tc = Some(tc.clone());
+            self.tips.gave_up(tc.view);
             self.entered_view(now, out);
         }
     }
@@ -161,6 +163,7 @@ impl Core {
         if let Some(tc) = &header.tc {
             self.handle_tc(now, tc, out);
         }
+        self.note_tips(&header);
         let header = Arc::new(header);
         let certified = self.safety.high_qc.view == header.view;
         match self.tree.insert(header.clone(), certified) {
@@ -251,20 +254,21 @@ impl Core {
             self.stats.proposals_refused += 1;
             return;
         }
-        let doubtful: Vec<_> = header
-            .cut
-            .iter()
-            .filter(|cert| !self.trusts(cert))
-            .cloned()
-            .collect();
-        if !doubtful.is_empty() {
+        let lacking = header.cut.iter().filter(|cert| !self.trusts(cert));
+        let (bare, doubtful): (Vec<_>, Vec<_>) = lacking.cloned().partition(CarCert::is_bare);
+        if !(bare.is_empty() && doubtful.is_empty()) {
             if self
                 .waiting_cut
                 .as_ref()
                 .is_none_or(|w| w.view < header.view)
             {
                 self.waiting_cut = Some(header.as_ref().clone());
-                out.push(Effect::Check(Check::CarCerts(doubtful)));
+                if !bare.is_empty() {
+                    self.await_tips();
+                }
+                if !doubtful.is_empty() {
+                    out.push(Effect::Check(Check::CarCerts(doubtful)));
+                }
             }
             return;
         }
@@ -273,8 +277,12 @@ impl Core {
 
     /// A voter that holds a car with its prefix needs no certificate for it; see docs/protocol.md.
     pub(crate) fn trusts(&self, cert: &CarCert) -> bool {
+        let held = self.lanes.holds(cert);
+        if cert.is_bare() {
+            return self.rules.accepts_bare(held);
+        }
         let lane = self.lanes.lane(cert.lane);
-        self.lanes.holds(cert) || lane.is_some_and(|l| l.verified.as_ref() == Some(cert))
+        held || lane.is_some_and(|l| l.verified.as_ref() == Some(cert))
     }
 
     fn vote(
@@ -340,7 +348,7 @@ impl Core {
         self.try_propose(now, out);
     }
 
-    fn vote_after_check(&mut self, header: Header, out: &mut Vec<Effect>) {
+    pub(crate) fn vote_after_check(&mut self, header: Header, out: &mut Vec<Effect>) {
         let header = Arc::new(header);
         let id = header.id();
         let allowed = header.view == self.view()

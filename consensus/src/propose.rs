@@ -105,14 +105,21 @@ impl Core {
         out.push(Effect::SignProposal(Box::new(header)));
     }
 
-    /// Newest certificates of the lanes that advance over `base`: those checked, and, once per view,
-    /// newer ones to check. Without that limit one owner could keep a leader checking for ever.
+    /// Ends of the lanes that advance over `base`: what this replica holds or has checked a certificate
+    /// for, and, once per view, newer certificates to check. Without that limit one owner could keep a leader checking for ever.
     fn candidate_cut(&self, base: &[CutEntry]) -> (Vec<CarCert>, Vec<CarCert>) {
         let (mut verified, mut doubtful) = (Vec::new(), Vec::new());
         for (at, entry) in base.iter().enumerate() {
-            let (good, heard) = self.lanes.candidates(ReplicaId(at as u16), entry.index);
-            verified.extend(good.cloned());
-            doubtful.extend(heard.filter(|_| !self.proposer.checked).cloned());
+            let lane = ReplicaId(at as u16);
+            let (good, heard) = self.lanes.candidates(lane, entry.index);
+            let certified = good.map_or(entry.index, |cert| cert.index);
+            let held = self
+                .bare_tip(lane, *entry)
+                .filter(|tip| tip.index > certified);
+            let reached = held.as_ref().map_or(certified, |tip| tip.index);
+            let heard = heard.filter(|cert| !self.proposer.checked && cert.index > reached);
+            verified.extend(held.or_else(|| good.cloned()));
+            doubtful.extend(heard.cloned());
         }
         (verified, doubtful)
     }

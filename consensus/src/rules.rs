@@ -24,6 +24,11 @@ pub trait Rules: std::fmt::Debug + Send {
     /// V3: the lock after voting for `header`, whose parent is `parent` (none: the root).
     fn lock_after(&self, safety: &Safety, header: &Header, parent: Option<&Header>) -> Lock;
 
+    /// Whether a voter accepts a lane end that nobody vouches for.
+    fn accepts_bare(&self, held: bool) -> bool {
+        held
+    }
+
     /// Whom a proof of fraud convicts in a recovery.
     fn convicts(&self, fraud: &Fraud) -> SignerSet {
         culprits(self.rule(), fraud).unwrap_or_default()

@@ -4,5 +4,6 @@ pub(crate) mod fixture;
 mod lanes;
 mod leaders;
 mod rules;
+mod tips;
 mod tree;
 mod votes;

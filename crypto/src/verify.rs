@@ -7,7 +7,7 @@ use types::{
     statement,
 };
 
-use crate::certificates::{check_car_cert_shape, check_tc_shape};
+use crate::certificates::{check_car_cert_shape, check_lane, check_tc_shape};
 use crate::engine::Engine;
 use crate::error::Reject;
 use crate::scheme::{IdentityScheme, Signed, VoteScheme};
@@ -266,10 +266,10 @@ fn check_header(epoch: &Epoch, header: &Header) -> Result<(), Reject> {
         what,
         "a recovery orders no cars",
     )?;
-    header
-        .cut
-        .iter()
-        .try_for_each(|cert| check_car_cert_shape(epoch, cert))
+    header.cut.iter().try_for_each(|cert| match cert.is_bare() {
+        true => check_lane(epoch, cert),
+        false => check_car_cert_shape(epoch, cert),
+    })
 }
 
 /// Of these the part that `E5` convicts for: what the header says about its own right to exist.

@@ -66,6 +66,20 @@ impl Snapshot {
             .get_or_init(|| state_digest(&self.app, &self.seen, self.height, self.ledger))
     }
 
+    /// Parts that [`Snapshot::digest`] is made of.
+    pub fn parts(&self) -> usize {
+        self.app.parts() + self.seen.parts()
+    }
+
+    /// Hashes one part ahead of [`Snapshot::digest`], so that a thread with other duties can do it piece
+    /// by piece.
+    pub fn digest_part(&self, part: usize) {
+        match part.checked_sub(self.app.parts()) {
+            None => self.app.part_digest(part),
+            Some(part) => self.seen.part_digest(part),
+        };
+    }
+
     /// Length of the whole encoding, in bytes.
     pub fn len_bytes(&self) -> u64 {
         self.offsets().last().copied().unwrap_or_default()

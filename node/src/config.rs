@@ -219,7 +219,7 @@ impl Default for TimingSection {
         Self {
             view_timeout_ms: 250,
             idle_view_ms: 80,
-            pace_ms: 10.0,
+            pace_ms: 4.0,
         }
     }
 }
@@ -253,7 +253,7 @@ impl Default for LanesSection {
         Self {
             batch_bytes: 256 << 10,
             cars_in_flight: 16,
-            car_interval_ms: 8.0,
+            car_interval_ms: 4.0,
             window_bytes: 64 << 20,
             retention_bytes: 128 << 20,
             checkpoint_interval: 128,

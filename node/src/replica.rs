@@ -375,6 +375,7 @@ impl<P: Platform> Replica<P> {
         self.retry_ending(now_ns);
         self.watch_mode(now_ns);
         self.cut_batch(now_ns);
+        self.hash_some();
         self.let_go();
         self.retry_snapshot(now_ns);
         self.settle(now_ns);

@@ -24,6 +24,8 @@ pub enum Mutant {
     LoseLaneTail,
     /// Acknowledges cars whose bytes it never saw.
     AcknowledgeWithoutData,
+    /// Votes for lane ends that it does not hold and nobody vouches for.
+    VoteWithoutData,
     /// Claims an older certificate in its timeouts than it has.
     LowClaims,
     /// Executes another application.
@@ -54,7 +56,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that ordinary worlds bring out.
-    pub const ALL: [Mutant; 10] = [
+    pub const ALL: [Mutant; 11] = [
         Mutant::VoteWithoutLock,
         Mutant::VoteWithoutFreshness,
         Mutant::CommitEarly,
@@ -62,6 +64,7 @@ impl Mutant {
         Mutant::BelieveCertificates,
         Mutant::LoseLaneTail,
         Mutant::AcknowledgeWithoutData,
+        Mutant::VoteWithoutData,
         Mutant::LowClaims,
         Mutant::ExecuteOtherwise,
         Mutant::EarlySync,
@@ -90,6 +93,7 @@ impl Mutant {
             Mutant::BelieveCertificates => "believe-certificates",
             Mutant::LoseLaneTail => "lose-lane-tail",
             Mutant::AcknowledgeWithoutData => "acknowledge-without-data",
+            Mutant::VoteWithoutData => "vote-without-data",
             Mutant::LowClaims => "low-claims",
             Mutant::ExecuteOtherwise => "execute-otherwise",
             Mutant::EarlySync => "early-sync",
@@ -135,6 +139,7 @@ impl Mutant {
             Mutant::BelieveCertificates => &["E5-unjustified", "E5-unknown", "fork", "order"],
             Mutant::LoseLaneTail => &["E6-lane"],
             Mutant::AcknowledgeWithoutData => &["acknowledged-without-data", "E7-acknowledgement"],
+            Mutant::VoteWithoutData => &["voted-without-data"],
             Mutant::LowClaims => &["E4-stale-timeout"],
             Mutant::ExecuteOtherwise => &["execution", "state"],
             Mutant::EarlySync => &[

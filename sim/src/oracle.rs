@@ -44,6 +44,8 @@ pub struct Oracle {
     /// Bytes that each replica ever had.
     held: Vec<HashSet<BatchDigest>>,
     cars: HashMap<types::CarId, Vec<BatchDigest>>,
+    /// Cars that each block names without a certificate.
+    bare: HashMap<types::BlockId, Vec<(ReplicaId, types::CarId)>>,
     pub first: Option<Violation>,
     /// Histories may part: what is final, and in which order, is judged elsewhere.
     pub split: bool,
@@ -60,6 +62,7 @@ impl Oracle {
             receipts: Receipts::default(),
             held: vec![HashSet::new(); n],
             cars: HashMap::new(),
+            bare: HashMap::new(),
             first: None,
             split: false,
             honest,
@@ -112,7 +115,12 @@ impl Oracle {
 
     /// A message that left `from`: it was durable there.
     pub fn sent(&mut self, from: Seat, message: &Message) {
-        if let Message::Car(car) = message {
+        let cars = match message {
+            Message::Car(car) => std::slice::from_ref(car),
+            Message::Cars(cars) => cars,
+            _ => &[],
+        };
+        for car in cars {
             let batches = car.batches.iter().map(|b| b.digest).collect();
             self.cars.insert(car.id(), batches);
         }
@@ -129,6 +137,20 @@ impl Oracle {
         if let Some(signed) = signed {
             let verdict = signed.said(ReplicaId(from as u16), message);
             self.note(verdict);
+        }
+        if let Message::Vote(vote) = message {
+            let held = &self.held[from];
+            // An own car may have left nobody yet, after a restart.
+            let has = |(lane, car): &(ReplicaId, types::CarId)| {
+                let batches = self.cars.get(car);
+                lane.index() == from
+                    || batches.is_some_and(|all| all.iter().all(|digest| held.contains(digest)))
+            };
+            let named = self.bare.get(&vote.block);
+            if let Some((_, car)) = named.and_then(|cars| cars.iter().find(|car| !has(car))) {
+                let what = format!("replica {from} voted for car {car:?}, which it does not hold");
+                self.note(violation("voted-without-data", what));
+            }
         }
         if let Message::Ack(ack) = message {
             let held = &self.held[from];
@@ -199,6 +221,9 @@ impl Oracle {
         if let Some(signed) = self.signed.get_mut(&header.epoch) {
             signed.header(header);
         }
+        let bare = header.cut.iter().filter(|cert| cert.is_bare());
+        let bare: Vec<_> = bare.map(|cert| (cert.lane, cert.car)).collect();
+        self.bare.insert(header.id(), bare);
         let verdict = self.finality.header(header);
         self.note(verdict);
     }

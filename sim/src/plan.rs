@@ -274,6 +274,9 @@ impl WorldPlan {
                 .with(Act::ForgedCertificate, 100)
                 .with(Act::EquivocatingProposal, 60),
             M::AcknowledgeWithoutData => Evil::honest().with(Act::WithheldBatch, 80),
+            M::VoteWithoutData => Evil::honest()
+                .with(Act::BogusTip, 60)
+                .with(Act::WithheldBatch, 80),
             _ => Evil::honest(),
         };
         // A lock protects only beyond the nominal regime: within it the certificates that crypto

@@ -133,6 +133,7 @@ mutants! {
     catches_belief_in_certificates: BelieveCertificates,
     catches_lost_lane_tails: LoseLaneTail,
     catches_acknowledgements_without_data: AcknowledgeWithoutData,
+    catches_votes_without_data: VoteWithoutData,
     catches_low_claims: LowClaims,
     catches_another_execution: ExecuteOtherwise,
     catches_early_syncs: EarlySync,

@@ -148,7 +148,7 @@ impl Wire for Tc {
 }
 
 /// Certificate of availability: `q` replicas hold car `car` of `lane` and its whole prefix.
-/// Ed25519 list over `statement::ack`.
+/// Ed25519 list over `statement::ack`. In a cut it may be [bare](CarCert::bare).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CarCert {
     pub epoch: EpochId,
@@ -164,6 +164,25 @@ wire_struct!(CarCert {
     car,
     acks
 });
+
+impl CarCert {
+    /// A lane's end that nobody vouches for: a voter accepts it only if it holds the car itself, so
+    /// that the block's certificate stands for the data.
+    pub fn bare(epoch: EpochId, lane: ReplicaId, index: u64, car: CarId) -> CarCert {
+        CarCert {
+            epoch,
+            lane,
+            index,
+            car,
+            acks: Multisig::default(),
+        }
+    }
+
+    /// Whether it claims no acknowledgement at all.
+    pub fn is_bare(&self) -> bool {
+        self.acks == Multisig::default()
+    }
+}
 
 /// `q` replicas executed up to `block` at `height` and all arrived at `state`. Ed25519 list over
 /// `statement::checkpoint`.

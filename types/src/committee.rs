@@ -6,7 +6,7 @@ use crate::limits::REPLICAS_MAX;
 use crate::signers::SignerSet;
 
 /// Version of wire and signing formats, bound by every signature and by the cluster id.
-pub const PROTOCOL_VERSION: u8 = 2;
+pub const PROTOCOL_VERSION: u8 = 3;
 
 /// How a block becomes final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

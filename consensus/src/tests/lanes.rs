@@ -5,7 +5,7 @@ use types::{BatchDigest, BatchRef, Car, CarId, Digest, ReplicaId};
 use super::fixture::{car_cert, epoch};
 use crate::lanes::{CarVerdict, CutEntry, Lanes, LanesConfig, Missing};
 
-fn batch(name: u8) -> BatchRef {
+pub(super) fn batch(name: u8) -> BatchRef {
     BatchRef {
         digest: BatchDigest(Digest([name; 32])),
         len_bytes: 10,
@@ -13,7 +13,7 @@ fn batch(name: u8) -> BatchRef {
     }
 }
 
-fn car(lane: u16, index: u64, prev: CarId, name: u8) -> Arc<Car> {
+pub(super) fn car(lane: u16, index: u64, prev: CarId, name: u8) -> Arc<Car> {
     let epoch = epoch(4).id;
     let lane = ReplicaId(lane);
     Arc::new(Car {

@@ -73,9 +73,9 @@ impl CostModel {
         }
     }
 
+    /// Certificates of the cut are checked where somebody needs them, by another job.
     fn header(self, header: &Header) -> u64 {
-        let acks = header.cut.iter().map(|cert| cert.acks.signers.len()).sum();
-        self.qc(&header.justify) + header.tc.as_ref().map_or(0, tc) + listed(acks)
+        self.qc(&header.justify) + header.tc.as_ref().map_or(0, tc)
     }
 
     fn frauds(self, frauds: &[Fraud]) -> u64 {
@@ -137,7 +137,7 @@ pub(super) fn checks(job: &Job) -> u64 {
         Job::Cars(cars) => cars.len() as u64,
         Job::CarCerts(certs) => certs.len() as u64,
         Job::Chain(chain) => chain.headers.len() as u64,
-        Job::Proposal(proposal) => 2 + proposal.header.cut.len() as u64,
+        Job::Proposal(_) => 2,
         Job::Timeout(_) => 2,
         Job::Frauds(frauds) => 2 * frauds.len() as u64,
         Job::CommitProof(proof) => proof.certs.len() as u64,

@@ -276,9 +276,7 @@ impl<P: Platform> Replica<P> {
             use types::Wire;
             let order = self.core.order_state(height).map(Wire::encode);
             if let Some(order) = order {
-                let state = self.snapshots.take(&self.exec, &order);
-                self.core
-                    .checkpoint_reached(height, id, state, &mut self.effects);
+                self.begin_checkpoint(id, order);
             }
         }
     }

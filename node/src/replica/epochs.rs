@@ -271,6 +271,7 @@ impl<P: Platform> Replica<P> {
             ));
         }
         self.exec = exec;
+        self.snapshots.forget_hashing();
         let epoch = self.config.epoch.id.0.0[..8].try_into().unwrap_or_default();
         self.ledger
             .push(measure::LedgerRecord::rollback(keep.0, epoch));

@@ -12,7 +12,8 @@ use consensus::OrderState;
 use execution::{AppKind, Executor, Snapshot};
 use types::limits::{SNAPSHOT_CHUNK_LEN_MAX, SNAPSHOT_LEN_MAX};
 use types::{
-    CheckpointCert, Digest, Height, Message, ReplicaId, SignerSet, SnapshotChunk, SnapshotRequest,
+    BlockId, CheckpointCert, Digest, Height, Message, ReplicaId, SignerSet, SnapshotChunk,
+    SnapshotRequest,
 };
 
 use super::outbox::Out;
@@ -27,6 +28,8 @@ const CERTIFIED_MAX: usize = 3;
 /// as the retained blocks do.
 const DEEP_MAX: usize = 24;
 const RETRY_NS: u64 = 500_000_000;
+/// Parts hashed per turn, of some thousand: about half a millisecond's worth where all are full.
+const HASH_PARTS: usize = 32;
 const HEAD_LEN: usize = 36;
 /// For so many fetch intervals others are asked to confirm the own tip before a snapshot is taken
 /// without.
@@ -72,10 +75,23 @@ struct Fetch {
     asked_ns: u64,
 }
 
+/// A state on its way to its digest.
+#[derive(Debug)]
+struct Hashing {
+    snapshot: Snapshot,
+    order: Bytes,
+    block: BlockId,
+    /// Parts below are hashed.
+    part: usize,
+    /// A quorum was faster.
+    cert: Option<CheckpointCert>,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Snapshots {
     kept: BTreeMap<Height, Kept>,
+    hashing: Option<Hashing>,
     /// Certificates of kept snapshots; the older ones serve transfers that have begun.
     certified: BTreeMap<Height, CheckpointCert>,
     fetch: Option<Fetch>,
@@ -166,7 +182,46 @@ impl Snapshots {
     }
 
     pub fn take(&mut self, executor: &Executor, order: &[u8]) -> Digest {
-        let snapshot = executor.snapshot();
+        self.keep(executor.snapshot(), order)
+    }
+
+    /// Takes the state after `block`; its digest comes out of [`Snapshots::hash`], a piece per turn:
+    /// all at once it would hold up everything else for as long as a few views take.
+    pub fn begin(&mut self, executor: &Executor, block: BlockId, order: Bytes) {
+        self.hashing = Some(Hashing {
+            snapshot: executor.snapshot(),
+            order,
+            block,
+            part: 0,
+            cert: None,
+        });
+    }
+
+    /// The executor went elsewhere.
+    pub fn forget_hashing(&mut self) {
+        self.hashing = None;
+    }
+
+    /// Hashes up to `parts` parts; height, block and state of a checkpoint that is done with it.
+    pub fn hash(&mut self, parts: usize) -> Option<(Height, BlockId, Digest)> {
+        let hashing = self.hashing.as_mut()?;
+        let end = hashing.snapshot.parts();
+        let next = hashing.part.saturating_add(parts).min(end);
+        (hashing.part..next).for_each(|part| hashing.snapshot.digest_part(part));
+        hashing.part = next;
+        if next < end {
+            return None;
+        }
+        let done = self.hashing.take()?;
+        let height = done.snapshot.height();
+        let state = self.keep(done.snapshot, &done.order);
+        if let Some(cert) = done.cert {
+            self.certified(&cert);
+        }
+        Some((height, done.block, state))
+    }
+
+    fn keep(&mut self, snapshot: Snapshot, order: &[u8]) -> Digest {
         let execution = snapshot.digest();
         let mut head = Vec::with_capacity(HEAD_LEN + order.len());
         head.put_u32_le(order.len() as u32);
@@ -199,6 +254,11 @@ impl Snapshots {
     }
 
     pub fn certified(&mut self, cert: &CheckpointCert) {
+        if let Some(hashing) = &mut self.hashing
+            && hashing.snapshot.height() == cert.height
+        {
+            hashing.cert = Some(cert.clone());
+        }
         if !self.kept.contains_key(&cert.height) {
             return;
         }
@@ -252,6 +312,13 @@ impl Snapshots {
     }
 
     pub fn deadline_ns(&self) -> u64 {
+        match self.hashing {
+            Some(_) => 0,
+            None => self.retry_ns(),
+        }
+    }
+
+    fn retry_ns(&self) -> u64 {
         self.fetch
             .as_ref()
             .map_or(u64::MAX, |fetch| fetch.asked_ns + RETRY_NS)
@@ -259,6 +326,25 @@ impl Snapshots {
 }
 
 impl<P: Platform> Replica<P> {
+    /// A checkpoint's height is executed.
+    pub(super) fn begin_checkpoint(&mut self, block: BlockId, order: Bytes) {
+        // The one before has had a whole interval.
+        self.hash_checkpoint(usize::MAX);
+        self.snapshots.begin(&self.exec, block, order);
+    }
+
+    /// Goes on with the state that is being hashed.
+    pub(super) fn hash_some(&mut self) {
+        self.hash_checkpoint(HASH_PARTS);
+    }
+
+    fn hash_checkpoint(&mut self, parts: usize) {
+        if let Some((height, block, state)) = self.snapshots.hash(parts) {
+            self.core
+                .checkpoint_reached(height, block, state, &mut self.effects);
+        }
+    }
+
     /// A snapshot replaces the own chain. With more than `f` liars it may be another branch's: first
     /// somebody must prove that it committed the own tip as well.
     pub(super) fn need_snapshot(&mut self, now: u64, cert: CheckpointCert, from: SignerSet) {
@@ -338,7 +424,7 @@ impl<P: Platform> Replica<P> {
     }
 
     pub(super) fn retry_snapshot(&mut self, now: u64) {
-        if now >= self.snapshots.deadline_ns()
+        if now >= self.snapshots.retry_ns()
             && let Some(fetch) = &mut self.snapshots.fetch
         {
             fetch.attempt += 1;
@@ -452,6 +538,7 @@ impl<P: Platform> Replica<P> {
             .install_snapshot(now, opened.order, cert.clone(), &mut self.effects)
         {
             self.exec = opened.executor;
+            self.snapshots.forget_hashing();
             self.snapshots.restore(cert, &self.exec, opened.order_bytes);
             self.store.forget_up_to(height);
             let gone = self.store.keep_only(&self.core.live_batches());

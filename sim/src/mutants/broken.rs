@@ -52,6 +52,9 @@ impl Rules for BrokenRules {
         self.session.set(header.excluded_set());
         self.rules.lock_after(safety, header, parent)
     }
+    fn accepts_bare(&self, held: bool) -> bool {
+        self.mutant == Mutant::VoteWithoutData || self.rules.accepts_bare(held)
+    }
     fn convicts(&self, fraud: &Fraud) -> SignerSet {
         let mut found = self.rules.convicts(fraud);
         if self.mutant == Mutant::ConvictAnybody && !found.is_empty() {

@@ -1,0 +1,145 @@
+use std::sync::Arc;
+
+use types::{CarCert, CarId, Digest, Header, Qc, ReplicaId, View};
+
+use super::fixture::{epoch, header};
+use super::lanes::{batch, car};
+use crate::core::{Core, Recovered};
+use crate::effect::{Config, Effect, Timing};
+use crate::lanes::LanesConfig;
+use crate::rules::TwoChain;
+use crate::tips::Tips;
+
+fn core(me: u16) -> Core {
+    let config = Config {
+        me: ReplicaId(me),
+        epoch: epoch(4),
+        timing: Timing::default(),
+        lanes: LanesConfig::default(),
+        checkpoint_interval: 100,
+        notices: None,
+    };
+    Core::new(config, Box::new(TwoChain), Recovered::default(), 0).0
+}
+
+/// The first proposal of the epoch, naming `car` of lane 2 without a certificate.
+fn naming(car: CarId) -> Header {
+    let epoch = epoch(4);
+    let leader = core(0).leader(View(1));
+    let mut header = header(&epoch, 1, 1, Qc::root(&epoch)).as_ref().clone();
+    header.proposer = leader;
+    header.cut = vec![CarCert::bare(epoch.id, ReplicaId(2), 1, car)];
+    header
+}
+
+fn propose(core: &mut Core, now: u64, header: Header) -> Vec<Effect> {
+    let mut out = Vec::new();
+    let proposal = types::Proposal {
+        header,
+        signature: [0; 64],
+    };
+    // Signatures are none of this room's business.
+    core.own_proposal(now, &proposal, &mut out);
+    out
+}
+
+fn votes(out: &[Effect]) -> usize {
+    let is_vote = |effect: &&Effect| matches!(effect, Effect::SignVote { .. });
+    out.iter().filter(is_vote).count()
+}
+
+fn acks(out: &[Effect]) -> usize {
+    let is_ack = |effect: &&Effect| matches!(effect, Effect::SignAck { .. });
+    out.iter().filter(is_ack).count()
+}
+
+fn requests(out: &[Effect]) -> usize {
+    let asks = |effect: &&Effect| match effect {
+        Effect::Send { message, .. } => matches!(
+            message,
+            types::Message::CarRequest(_) | types::Message::BatchRequest(_)
+        ),
+        _ => false,
+    };
+    out.iter().filter(asks).count()
+}
+
+#[test]
+fn a_voter_waits_until_it_holds_what_is_named_without_a_certificate() {
+    let (mut core, tip) = (core(3), car(2, 1, CarId::ZERO, 1));
+    let mut out = propose(&mut core, 1, naming(tip.id()));
+    assert_eq!(votes(&out), 0, "neither car nor bytes");
+    core.lanes.insert(tip, false);
+    assert_eq!(votes(&out), 0, "no bytes");
+    core.batch_stored(3, batch(1).digest, &mut out);
+    assert_eq!(votes(&out), 1);
+    assert_eq!(acks(&out), 0, "the vote says it already");
+}
+
+#[test]
+fn what_is_missing_is_asked_of_the_proposer_after_a_while() {
+    let mut core = core(3);
+    let mut out = propose(&mut core, 1, naming(CarId(Digest([7; 32]))));
+    assert_eq!((votes(&out), requests(&out)), (0, 0));
+    let due = core.deadline_ns();
+    core.tick(due, &mut out);
+    assert_eq!((votes(&out), requests(&out)), (0, 1));
+}
+
+#[test]
+fn a_car_that_no_block_names_is_acknowledged_in_time() {
+    let (mut core, tip) = (core(3), car(2, 1, CarId::ZERO, 1));
+    let mut out = Vec::new();
+    core.lanes.insert(tip, false);
+    core.batch_stored(1, batch(1).digest, &mut out);
+    assert_eq!(acks(&out), 0);
+    let due = core.lanes.owed_due_ns();
+    core.tick(due, &mut out);
+    assert_eq!(acks(&out), 1);
+    assert_eq!(core.lanes.owed_due_ns(), u64::MAX, "once");
+}
+
+#[test]
+fn a_view_lost_over_a_lane_costs_it_twice_as_much_each_time() {
+    let mut tips = Tips::new(4);
+    let lane = ReplicaId(2);
+    let mut view = View(1);
+    let mut wary = Vec::new();
+    for _ in 0..3 {
+        let mut named = naming(CarId(Digest([7; 32])));
+        named.view = view;
+        tips.note_named(&named);
+        tips.gave_up(view);
+        assert!(tips.is_trusted(ReplicaId(1), view.next()), "nobody else");
+        let back = (view.0..).find(|at| tips.is_trusted(lane, View(*at)));
+        wary.push(back.unwrap() - view.0);
+        view = View(back.unwrap());
+    }
+    assert_eq!(wary, [65, 129, 257]);
+    tips.gave_up(view);
+    assert!(
+        tips.is_trusted(lane, view),
+        "no proposal was seen in that view"
+    );
+}
+
+#[test]
+fn a_leader_names_only_what_continues_the_chain_that_it_builds_on() {
+    let mut core = core(0);
+    let mut out = Vec::new();
+    let (ours, theirs) = (car(2, 1, CarId::ZERO, 1), car(2, 1, CarId::ZERO, 2));
+    let next = car(2, 2, ours.id(), 3);
+    for held in [&ours, &next] {
+        core.lanes.insert(held.clone(), false);
+    }
+    for name in [1, 2, 3] {
+        core.batch_stored(1, batch(name).digest, &mut out);
+    }
+    let above = |car: &Arc<types::Car>| crate::CutEntry {
+        index: 1,
+        car: car.id(),
+    };
+    let tip = core.bare_tip(ReplicaId(2), above(&ours)).unwrap();
+    assert_eq!((tip.index, tip.car), (2, next.id()));
+    assert!(core.bare_tip(ReplicaId(2), above(&theirs)).is_none());
+}

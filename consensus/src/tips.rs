@@ -1,0 +1,198 @@
+//! Uncertified lane ends in a cut. A leader names what it holds itself; whoever votes for it holds it
+//! too, so that the block's certificate is the certificate of the data (docs/protocol.md, section 2;
+//! Giridharan et al., *Autobahn*, SOSP 2024, call them optimistic tips). Acknowledgements are given
+//! only for cars that no block has named in time.
+
+use types::{CarCert, CarId, CarRequest, Header, ReplicaId, SignerSet, View};
+
+use crate::core::Core;
+use crate::effect::{Effect, Nanos};
+use crate::lanes::{CutEntry, Missing};
+
+/// For so many views a lane is named by certificates only, after its uncertified end kept somebody.
+const WARY_VIEWS: u64 = 32;
+/// The same after a view was given up over it; doubled by every further one.
+const STRIKE_VIEWS: u64 = 64;
+const STRIKES_MAX: u32 = 6;
+/// So many uncertified ends of a lane must be committed before one strike is forgiven.
+const FORGIVEN_AFTER: u32 = 512;
+
+/// How far a lane's owner is trusted to have given its cars to everybody.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Standing {
+    wary_until: View,
+    strikes: u32,
+    good: u32,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Tips {
+    standing: Vec<Standing>,
+    /// Lanes that the newest proposal named without a certificate, and its view.
+    named: (View, SignerSet),
+    /// When to ask the proposer for what the waiting proposal names.
+    ask_ns: Option<Nanos>,
+}
+
+impl Tips {
+    pub fn new(n: usize) -> Tips {
+        Tips {
+            standing: vec![Standing::default(); n],
+            ..Tips::default()
+        }
+    }
+
+    pub fn is_trusted(&self, lane: ReplicaId, view: View) -> bool {
+        let standing = self.standing.get(lane.index());
+        standing.is_some_and(|standing| standing.wary_until < view)
+    }
+
+    pub fn deadline_ns(&self) -> Nanos {
+        self.ask_ns.unwrap_or(Nanos::MAX)
+    }
+
+    pub fn note_named(&mut self, header: &Header) {
+        if header.view > self.named.0 {
+            let bare = header.cut.iter().filter(|cert| cert.is_bare());
+            self.named = (header.view, bare.map(|cert| cert.lane).collect());
+        }
+    }
+
+    fn be_wary(&mut self, lane: ReplicaId, view: View) {
+        if let Some(standing) = self.standing.get_mut(lane.index()) {
+            standing.wary_until = standing.wary_until.max(View(view.0 + WARY_VIEWS));
+        }
+    }
+
+    /// `view` was given up: perhaps over a lane whose owner told others otherwise.
+    pub fn gave_up(&mut self, view: View) {
+        if self.named.0 != view {
+            return;
+        }
+        for lane in self.named.1.iter() {
+            if let Some(standing) = self.standing.get_mut(lane.index()) {
+                let views = STRIKE_VIEWS << standing.strikes;
+                standing.wary_until = standing.wary_until.max(View(view.0 + views));
+                standing.strikes = (standing.strikes + 1).min(STRIKES_MAX);
+                standing.good = 0;
+            }
+        }
+    }
+
+    pub fn committed(&mut self, header: &Header) {
+        for cert in header.cut.iter().filter(|cert| cert.is_bare()) {
+            if let Some(standing) = self.standing.get_mut(cert.lane.index()) {
+                standing.good += 1;
+                if standing.good >= FORGIVEN_AFTER {
+                    standing.good = 0;
+                    standing.strikes = standing.strikes.saturating_sub(1);
+                }
+            }
+        }
+    }
+}
+
+impl Core {
+    /// The end of a lane that this replica holds beyond `base`, for a proposal.
+    pub(crate) fn bare_tip(&self, lane: ReplicaId, base: CutEntry) -> Option<CarCert> {
+        if !self.tips.is_trusted(lane, self.view()) {
+            return None;
+        }
+        let tip = self.lanes.held_above(lane, base)?;
+        Some(CarCert::bare(
+            self.config.epoch.id,
+            lane,
+            tip.index,
+            tip.car,
+        ))
+    }
+
+    /// A proposal of the current view was seen.
+    pub(crate) fn note_tips(&mut self, header: &Header) {
+        self.tips.note_named(header);
+    }
+
+    /// A proposal waits for cars or batches that its proposer holds: on a good day they are on their
+    /// way already.
+    pub(crate) fn await_tips(&mut self) {
+        self.tips.ask_ns = Some(self.pacemaker.started_ns + self.grace_ns());
+    }
+
+    fn grace_ns(&self) -> Nanos {
+        let usual = self.pacemaker.usual_ns();
+        usual.max(self.config.lanes.car_interval_ns)
+    }
+
+    /// Something new is held: perhaps it is what the proposal waited for.
+    pub(crate) fn vote_if_complete(&mut self, out: &mut Vec<Effect>) {
+        let complete = |header: &Header| header.cut.iter().all(|cert| self.trusts(cert));
+        if self.waiting_cut.as_ref().is_some_and(complete)
+            && let Some(header) = self.waiting_cut.take()
+        {
+            self.tips.ask_ns = None;
+            self.vote_after_check(header, out);
+        }
+    }
+
+    /// Asks the proposer for what its proposal names and is not here.
+    pub(crate) fn ask_for_tips(&mut self, now: Nanos, out: &mut Vec<Effect>) {
+        if self.tips.ask_ns.is_none_or(|due| now < due) {
+            return;
+        }
+        self.tips.ask_ns = None;
+        let view = self.view();
+        let Some(header) = self.waiting_cut.clone().filter(|h| h.view == view) else {
+            return;
+        };
+        let to = SignerSet::from_iter([header.proposer]);
+        for cert in header.cut.iter().filter(|cert| cert.is_bare()) {
+            if self.trusts(cert) {
+                continue;
+            }
+            self.tips.be_wary(cert.lane, view);
+            self.tips.ask_ns = Some(now + self.grace_ns());
+            let (lane, tip) = (cert.lane, cert.car);
+            match self.lanes.missing_below(lane, tip) {
+                Missing::Nothing => {}
+                Missing::Batches(digests) => self.request_batches(to, digests, out),
+                Missing::Cars { from_index, tip } => {
+                    self.request_cars(to, lane, from_index, tip, out);
+                }
+            }
+        }
+    }
+
+    /// Somebody lacks what this leader named: its owner gave it to some only.
+    pub(crate) fn note_asked(&mut self, request: &CarRequest) {
+        let named = self.tips.named.1.contains(request.lane);
+        if named
+            && request.tip != CarId::ZERO
+            && self.lanes.is_uncommitted(request.lane, request.tip)
+        {
+            let view = self.view();
+            self.tips.be_wary(request.lane, view);
+        }
+    }
+
+    /// Acknowledges what no block has named in time.
+    pub(crate) fn acknowledge_late(&mut self, now: Nanos, out: &mut Vec<Effect>) {
+        for (lane, entry) in self.lanes.owed_until(now) {
+            self.stats.acks_sent += 1;
+            out.push(Effect::SignAck {
+                lane,
+                index: entry.index,
+                car: entry.car,
+            });
+        }
+    }
+
+    /// When an acknowledgement of a car that was just taken is due: at once where only a certificate
+    /// will do, or else when it should have been committed.
+    pub(crate) fn ack_due_ns(&self, lane: ReplicaId, now: Nanos) -> Nanos {
+        match self.tips.is_trusted(lane, self.view()) {
+            true => now + 2 * (1 + self.rules.rule().chain_len() as u64) * self.grace_ns(),
+            false => now,
+        }
+    }
+}
