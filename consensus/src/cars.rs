@@ -137,7 +137,7 @@ impl Core {
 
     // ---- everybody's lanes ------------------------------------------------------------------
 
-    /// Whether a car is worth checking its signature. A car without batches carries nothing, and
+    /// Whether a car is worth a look. A car without batches carries nothing, and
     /// would cost its owner nothing.
     pub fn wants_car(&self, car: &Car) -> bool {
         let useful = match self.halted {
@@ -148,7 +148,57 @@ impl Core {
     }
 
     pub fn handle_car(&mut self, now: Nanos, car: Verified<Car>, out: &mut Vec<Effect>) {
-        let car = Arc::new(car.into_inner());
+        self.take_car(now, car.into_inner(), out);
+    }
+
+    /// A car from its lane's owner, whom the link authenticated. Its signature is evidence against the
+    /// owner and nothing else: who relies on a car knows it by its hash.
+    pub fn handle_owner_car(
+        &mut self,
+        now: Nanos,
+        from: ReplicaId,
+        car: Car,
+        out: &mut Vec<Effect>,
+    ) {
+        if car.lane == from {
+            self.take_car(now, car, out);
+        }
+    }
+
+    /// Of cars from anybody, ascending, those that something certified or proposed names by their hash,
+    /// and those that these name in turn. What comes back is known by nothing but its signature.
+    pub fn handle_named_cars(
+        &mut self,
+        now: Nanos,
+        cars: Vec<Car>,
+        out: &mut Vec<Effect>,
+    ) -> Vec<Car> {
+        let mut rest = Vec::new();
+        let mut named = None;
+        for car in cars.into_iter().rev() {
+            let id = car.id();
+            if named == Some(id) || self.names(car.lane, id) {
+                named = Some(car.prev);
+                self.take_car(now, car, out);
+            } else {
+                rest.push(car);
+            }
+        }
+        rest.reverse();
+        rest
+    }
+
+    /// Whether a committed block, a branch or the proposal of this view lacks exactly this car.
+    fn names(&self, lane: ReplicaId, id: CarId) -> bool {
+        let proposed = self.waiting_cut.as_ref();
+        let is_it = |cert: &CarCert| cert.lane == lane && cert.car == id;
+        proposed.is_some_and(|header| header.cut.iter().any(is_it))
+            || self.branches_lack(lane, id)
+            || self.delivery.lacks(lane, id, &self.lanes)
+    }
+
+    fn take_car(&mut self, now: Nanos, car: Car, out: &mut Vec<Effect>) {
+        let car = Arc::new(car);
         let lane = car.lane;
         let of_branch = self.branches_lack(lane, car.id());
         let wanted = of_branch || self.delivery.lacks(lane, car.id(), &self.lanes);
@@ -202,7 +252,7 @@ impl Core {
         if self.halted {
             return;
         }
-        let due = self.ack_due_ns(lane, now);
+        let due = self.ack_due(lane);
         let advanced = self.lanes.advance(lane, now);
         if advanced.is_empty() {
             return;
@@ -219,7 +269,7 @@ impl Core {
                 out.push(Effect::Persist(Durable::Car(car)));
             }
         }
-        self.acknowledge_late(now, out);
+        self.acknowledge_late(out);
         self.vote_if_complete(out);
         self.try_propose(now, out);
     }

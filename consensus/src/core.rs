@@ -287,7 +287,6 @@ impl Core {
             .min(self.resend_ns)
             .min(self.notice_due_ns())
             .min(self.tips.deadline_ns())
-            .min(self.lanes.owed_due_ns())
     }
 
     pub fn tick(&mut self, now: Nanos, out: &mut Vec<Effect>) {
@@ -302,7 +301,6 @@ impl Core {
         self.try_propose(now, out);
         self.cut_car(now, out);
         self.ask_for_tips(now, out);
-        self.acknowledge_late(now, out);
         if self.delivery.eager {
             self.delivery.eager = false;
             self.ask_for_committed_now(now, out);

@@ -12,6 +12,9 @@ use crate::effect::Nanos;
 /// Most different cars kept for one index of a lane: an equivocating owner's.
 const FORKS_MAX: usize = 4;
 
+/// From so many lanes on, cars keep the distance of a whole view; below, proportionally less.
+const CARS_SHARE: u64 = 12;
+
 /// Most own cars sent again at a time, oldest first.
 const OVERDUE_MAX: usize = 8;
 
@@ -70,9 +73,9 @@ pub(crate) struct Lane {
     /// Since when the next car cannot be acknowledged although something newer is known.
     pub stuck_since: Option<Nanos>,
     pub equivocated: bool,
-    /// Acknowledgements not given yet, oldest first: the car, and until when a block that names it
-    /// makes them needless.
-    owed: VecDeque<(CutEntry, Nanos)>,
+    /// Acknowledgements not given yet, oldest first: the car, and the view until which a committed block
+    /// that names it makes them needless.
+    owed: VecDeque<(CutEntry, View)>,
 }
 
 #[derive(Debug)]
@@ -106,8 +109,7 @@ pub(crate) struct Lanes {
     me: ReplicaId,
     /// The replica's current view.
     pub view: View,
-    /// How long views take at present: cars keep at least this distance within a view, for every one
-    /// costs each replica signatures, and slow views say that there is no time for more.
+    /// How long views take at present: slow views say that there is no time for more cars.
     pub usual_view_ns: Nanos,
 }
 
@@ -194,7 +196,11 @@ impl Lanes {
             (true, _) => None,
             (false, true) => Some(0),
             (false, false) => {
-                let interval_ns = self.config.car_interval_ns.max(self.usual_view_ns / 4);
+                // Cars cost `n * n` messages, a view `n` certificates: what small committees can afford
+                // more of per view costs large ones the view.
+                let share = (self.lanes.len() as u64).min(CARS_SHARE);
+                let slow_ns = self.usual_view_ns * share / CARS_SHARE;
+                let interval_ns = self.config.car_interval_ns.max(slow_ns);
                 Some(own.last_car_ns + interval_ns)
             }
         }
@@ -555,27 +561,22 @@ impl Lanes {
 
     // ---- without certificates ---------------------------------------------------------------
 
-    /// Remembers to acknowledge `car`, unless it is committed before `due_ns`.
-    pub fn owe_ack(&mut self, lane_id: ReplicaId, car: CutEntry, due_ns: Nanos) {
+    /// Remembers to acknowledge `car`, unless it is committed before view `due`.
+    pub fn owe_ack(&mut self, lane_id: ReplicaId, car: CutEntry, due: View) {
         if let Some(lane) = self.lanes.get_mut(lane_id.index()) {
-            lane.owed.push_back((car, due_ns));
+            lane.owed.push_back((car, due));
         }
     }
 
-    /// Acknowledgements that are due.
-    pub fn owed_until(&mut self, now: Nanos) -> Vec<(ReplicaId, CutEntry)> {
-        let mut out = Vec::new();
+    /// Acknowledgements that are due in the current view.
+    pub fn owed_now(&mut self) -> Vec<(ReplicaId, CutEntry)> {
+        let (mut out, view) = (Vec::new(), self.view);
         for (at, lane) in self.lanes.iter_mut().enumerate() {
-            while let Some((car, _)) = lane.owed.pop_front_if(|(_, due)| *due <= now) {
+            while let Some((car, _)) = lane.owed.pop_front_if(|(_, due)| *due <= view) {
                 out.push((ReplicaId(at as u16), car));
             }
         }
         out
-    }
-
-    pub fn owed_due_ns(&self) -> Nanos {
-        let owed = self.lanes.iter().filter_map(|lane| lane.owed.front());
-        owed.map(|(_, due)| *due).min().unwrap_or(Nanos::MAX)
     }
 
     /// The end of what this replica holds of a lane, if it lies beyond `base` and continues it.

@@ -134,6 +134,7 @@ impl Core {
         self.values.waiting = None;
         self.proposer = Proposer::default();
         self.votes.prune(View(self.view().0.saturating_sub(3)));
+        self.acknowledge_late(out);
         self.collect_votes(out);
         self.try_propose(now, out);
     }

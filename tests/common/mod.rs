@@ -9,6 +9,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -241,12 +243,18 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Ports below the kernel's ephemeral range, so that no outgoing connection takes one.
+/// Ports below the kernel's ephemeral range, so that no outgoing connection takes one. No two calls of a
+/// process find the same ones: tests run side by side, and a port is free until its replica binds it.
 fn free_ports(count: usize) -> Vec<u16> {
-    let seed = std::process::id() as usize * 131 + Instant::now().elapsed().subsec_nanos() as usize;
-    let start = seed + measure::monotonic_ns() as usize / 1000;
+    static NEXT: OnceLock<AtomicUsize> = OnceLock::new();
+    let begin = || {
+        AtomicUsize::new(
+            std::process::id() as usize * 131 + measure::monotonic_ns() as usize / 1000,
+        )
+    };
+    let next = NEXT.get_or_init(begin);
     let found: Vec<(u16, TcpListener)> = (0..20_000)
-        .map(|step| 12_000 + ((start + step) % 20_000) as u16)
+        .map(|_| 12_000 + (next.fetch_add(1, Ordering::Relaxed) % 20_000) as u16)
         .filter_map(|port| Some((port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?)))
         .take(count)
         .collect();

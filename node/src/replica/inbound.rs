@@ -158,8 +158,14 @@ impl<P: Platform> Replica<P> {
                     self.check(from, Job::NewView(m));
                 }
             }
-            Message::Car(m) => self.on_cars(from, vec![m]),
-            Message::Cars(m) => self.on_cars(from, m),
+            Message::Car(m) if m.lane == from => {
+                if self.core.wants_car(&m) {
+                    self.watch(|watch| watch.car(&m));
+                    self.core.handle_owner_car(now, from, m, &mut self.effects);
+                }
+            }
+            Message::Car(m) => self.on_cars(now, from, vec![m]),
+            Message::Cars(m) => self.on_cars(now, from, m),
             Message::Ack(m) => {
                 if m.replica == from {
                     self.watch(|watch| watch.ack(&m));
@@ -254,8 +260,9 @@ impl<P: Platform> Replica<P> {
         self.submit_of(epoch, Pending::From(from), job);
     }
 
-    fn on_cars(&mut self, from: ReplicaId, mut cars: Vec<types::Car>) {
+    fn on_cars(&mut self, now: u64, from: ReplicaId, mut cars: Vec<types::Car>) {
         cars.retain(|car| self.core.wants_car(car));
+        let cars = self.core.handle_named_cars(now, cars, &mut self.effects);
         if !cars.is_empty() {
             self.check(from, Job::Cars(cars));
         }
