@@ -34,6 +34,8 @@ pub struct LoadReport {
 pub struct LoadDetail {
     /// Version of the schema.
     pub schema: u32,
+    /// Niceness that the generator ran at.
+    pub niceness: i32,
     /// Measured requests per second of the measured phase, as offered.
     pub offered_tps: f64,
     /// Measured requests per second of the measured phase which finished, late ones included.
@@ -82,6 +84,7 @@ pub(crate) fn report(config: &LoadConfig, generator: &Generator, facts: Facts) -
     let [blocks_signed, blocks_linked, proofs_bad] = generator.proofs.verdicts;
     let detail = LoadDetail {
         schema: SCHEMA_VERSION,
+        niceness: crate::run::niceness(),
         offered_tps: measured.offered as f64 / config.duration_s,
         achieved_tps: measured.finished as f64 / config.duration_s,
         goodput: measured.good() as f64 / measured.offered.max(1) as f64,
