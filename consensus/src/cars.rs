@@ -165,8 +165,9 @@ impl Core {
         }
     }
 
-    /// Of cars from anybody, ascending, those that something certified or proposed names by their hash,
-    /// and those that these name in turn. What comes back is known by nothing but its signature.
+    /// Of cars from anybody, ascending, those that something committed names by their hash, and those
+    /// that these name in turn. What comes back is known by nothing but its signature: a proposal's word
+    /// for it is only its leader's, who may have made it up.
     pub fn handle_named_cars(
         &mut self,
         now: Nanos,
@@ -188,13 +189,9 @@ impl Core {
         rest
     }
 
-    /// Whether a committed block, a branch or the proposal of this view lacks exactly this car.
+    /// Whether a committed block or a branch lacks exactly this car.
     fn names(&self, lane: ReplicaId, id: CarId) -> bool {
-        let proposed = self.waiting_cut.as_ref();
-        let is_it = |cert: &CarCert| cert.lane == lane && cert.car == id;
-        proposed.is_some_and(|header| header.cut.iter().any(is_it))
-            || self.branches_lack(lane, id)
-            || self.delivery.lacks(lane, id, &self.lanes)
+        self.branches_lack(lane, id) || self.delivery.lacks(lane, id, &self.lanes)
     }
 
     fn take_car(&mut self, now: Nanos, car: Car, out: &mut Vec<Effect>) {

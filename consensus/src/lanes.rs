@@ -579,6 +579,12 @@ impl Lanes {
         out
     }
 
+    /// Every acknowledgement that is owed is due.
+    pub fn hurry_acks(&mut self) {
+        let owed = self.lanes.iter_mut().flat_map(|lane| &mut lane.owed);
+        owed.for_each(|(_, due)| *due = View(0));
+    }
+
     /// The end of what this replica holds of a lane, if it lies beyond `base` and continues it.
     pub fn held_above(&self, lane_id: ReplicaId, base: CutEntry) -> Option<CutEntry> {
         let lane = self.lane(lane_id)?;

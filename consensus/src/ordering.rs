@@ -119,9 +119,12 @@ impl Core {
     }
 
     pub(crate) fn handle_tc(&mut self, now: Nanos, tc: &Tc, out: &mut Vec<Effect>) {
-        if tc.epoch == self.config.epoch.id && self.pacemaker.enter_timed_out(tc.clone(), now) {
+        if tc.epoch != self.config.epoch.id || tc.view < self.view() {
+            return;
+        }
+        self.gave_up_over_tips(tc.view);
+        if self.pacemaker.enter_timed_out(tc.clone(), now) {
             self.safety.tc = Some(tc.clone());
-            self.tips.gave_up(tc.view);
             self.entered_view(now, out);
         }
     }

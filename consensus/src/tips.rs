@@ -67,12 +67,9 @@ impl Tips {
         }
     }
 
-    /// `view` was given up: perhaps over a lane whose owner told others otherwise.
-    pub fn gave_up(&mut self, view: View) {
-        if self.named.0 != view {
-            return;
-        }
-        for lane in self.named.1.iter() {
+    /// `view` was given up, perhaps over these lanes: their owners may have told others otherwise.
+    pub fn strike(&mut self, lanes: SignerSet, view: View) {
+        for lane in lanes.iter() {
             if let Some(standing) = self.standing.get_mut(lane.index()) {
                 let views = STRIKE_VIEWS << standing.strikes;
                 standing.wary_until = standing.wary_until.max(View(view.0 + views));
@@ -124,6 +121,31 @@ impl Core {
     fn grace_ns(&self) -> Nanos {
         let usual = self.pacemaker.usual_ns();
         usual.max(self.config.lanes.car_interval_ns)
+    }
+
+    /// `view` was given up. Whoever could not vote knows which lanes it lacked; whoever led knows what it
+    /// had named. Everybody else voted, and holds nothing against anybody: often it is the next leader
+    /// that was missing. What waited for a block is acknowledged now: a certificate helps where the
+    /// holders do not suffice.
+    pub(crate) fn gave_up_over_tips(&mut self, view: View) {
+        let lacked = self
+            .waiting_cut
+            .as_ref()
+            .filter(|header| header.view == view);
+        let lacked = lacked.map_or(SignerSet::EMPTY, |header| {
+            let bare = header.cut.iter().filter(|cert| cert.is_bare());
+            bare.filter(|cert| !self.trusts(cert))
+                .map(|cert| cert.lane)
+                .collect()
+        });
+        let led = self.leader(view) == self.config.me && self.tips.named.0 == view;
+        let named = if led {
+            self.tips.named.1
+        } else {
+            SignerSet::EMPTY
+        };
+        self.tips.strike(lacked.union(named), view);
+        self.lanes.hurry_acks();
     }
 
     /// Something new is held: perhaps it is what the proposal waited for.

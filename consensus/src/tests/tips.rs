@@ -87,6 +87,20 @@ fn what_is_missing_is_asked_of_the_proposer_after_a_while() {
 }
 
 #[test]
+fn a_leader_cannot_put_words_into_another_lane() {
+    let (mut core, forged) = (core(3), car(2, 1, CarId::ZERO, 1));
+    let mut out = propose(&mut core, 1, naming(forged.id()));
+    core.batch_stored(1, batch(1).digest, &mut out);
+    let cars = vec![forged.as_ref().clone()];
+    let unknown = core.handle_named_cars(2, cars.clone(), &mut out);
+    assert_eq!(unknown, cars, "its signature has to be checked");
+    core.handle_owner_car(2, ReplicaId(1), cars[0].clone(), &mut out);
+    assert_eq!(votes(&out), 0, "from somebody else than its owner");
+    core.handle_owner_car(2, ReplicaId(2), cars[0].clone(), &mut out);
+    assert_eq!(votes(&out), 1);
+}
+
+#[test]
 fn a_car_that_no_block_names_is_acknowledged_in_time() {
     let (mut core, tip) = (core(3), car(2, 1, CarId::ZERO, 1));
     let mut out = Vec::new();
@@ -107,20 +121,32 @@ fn a_view_lost_over_a_lane_costs_it_twice_as_much_each_time() {
     let mut view = View(1);
     let mut wary = Vec::new();
     for _ in 0..3 {
-        let mut named = naming(CarId(Digest([7; 32])));
-        named.view = view;
-        tips.note_named(&named);
-        tips.gave_up(view);
+        tips.strike([lane].into_iter().collect(), view);
         assert!(tips.is_trusted(ReplicaId(1), view.next()), "nobody else");
         let back = (view.0..).find(|at| tips.is_trusted(lane, View(*at)));
         wary.push(back.unwrap() - view.0);
         view = View(back.unwrap());
     }
     assert_eq!(wary, [65, 129, 257]);
-    tips.gave_up(view);
-    assert!(
-        tips.is_trusted(lane, view),
-        "no proposal was seen in that view"
+}
+
+#[test]
+fn only_who_could_not_vote_holds_a_lost_view_against_a_lane() {
+    let (mut voter, mut other, tip) = (core(3), core(3), car(2, 1, CarId::ZERO, 1));
+    let mut out = Vec::new();
+    voter.lanes.insert(tip.clone(), false);
+    voter.batch_stored(1, batch(1).digest, &mut out);
+    for core in [&mut voter, &mut other] {
+        propose(core, 1, naming(tip.id()));
+        core.handle_tc(2, &tc(&epoch(4), 1, &[0, 0, 0]), &mut out);
+    }
+    let lane = ReplicaId(2);
+    assert!(voter.tips.is_trusted(lane, voter.view()));
+    assert!(!other.tips.is_trusted(lane, other.view()));
+    assert_eq!(
+        acks(&out),
+        1,
+        "the voter's: now somebody may need a certificate"
     );
 }
 
