@@ -29,6 +29,10 @@ run SPEC *ARGS:
 sim SEEDS='0..300' *ARGS:
     cargo run --release -- sim --seeds {{SEEDS}} {{ARGS}}
 
+# What this machine allows at most: dissemination alone, hashing, synced appends
+limits *ARGS:
+    cargo run --release -- limits {{ARGS}}
+
 # Criterion benches of the signature schemes
 crypto-bench *ARGS:
     cargo bench -p crypto-bench {{ARGS}}

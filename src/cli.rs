@@ -4,6 +4,7 @@ pub mod adversary;
 pub mod audit;
 pub mod judge;
 pub mod keygen;
+pub mod limits;
 pub mod load;
 pub mod node;
 pub mod run;

@@ -33,6 +33,8 @@ enum Command {
     Sim(::sim::SimArgs),
     /// Judges a run folder or a campaign folder again.
     Judge(cli::judge::Args),
+    /// Measures what this machine allows at most: dissemination alone, hashing, synced appends.
+    Limits(cli::limits::Args),
     /// Judges evidence of a split from files and public keys alone: who is convicted of what.
     Audit(cli::audit::Args),
 }
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Quick(args) => cli::run::quick(&args),
         Command::Sim(args) => cli::sim::main(&args),
         Command::Judge(args) => cli::judge::main(&args),
+        Command::Limits(args) => cli::limits::main(&args),
         Command::Audit(args) => cli::audit::main(&args),
     };
     result.unwrap_or_else(|error| {
