@@ -71,9 +71,24 @@ pub struct PlannedDrill {
     /// Longest wait for the split, and for the end of the recovery, in seconds.
     #[serde(default = "wait_s")]
     pub wait_s: f64,
+    /// A correct replica that is killed in the middle of the recovery, and comes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kill: Option<Kill>,
     /// Another split, in the epoch that resumed, by replicas that were correct until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second: Option<SecondDrill>,
+}
+
+/// `kill -9` of a correct replica after the links of the first attack healed (`t0`), and its restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kill {
+    /// Which one.
+    pub replica: u32,
+    /// How long after `t0`, in milliseconds.
+    pub after_ms: u64,
+    /// How long it stays away, in milliseconds.
+    pub back_ms: u64,
 }
 
 /// A second split in the resumed epoch.
@@ -192,6 +207,7 @@ mod tests {
             after: AfterSplit::Silent,
             clients_tell: false,
             wait_s: 60.0,
+            kill: None,
             second: second.map(|attackers| SecondDrill {
                 attackers,
                 at_s: 20.0,

@@ -26,7 +26,7 @@ pub mod seen;
 pub mod usage;
 
 pub use clock::{WallAnchor, monotonic_ns};
-pub use drill::{AfterSplit, Attack, DrillKind, DrillStep, PlannedDrill, SecondDrill};
+pub use drill::{AfterSplit, Attack, DrillKind, DrillStep, Kill, PlannedDrill, SecondDrill};
 pub use event::{Event, EventKind, EventLog, FaultAction};
 pub use evidence::{Evidence, EvidenceKind, EvidenceRecord, EvidenceWriter};
 pub use files::MeasureError;

@@ -276,6 +276,9 @@ impl<'a> Run<'a> {
                 self.act(action)?;
             }
             self.cluster.poll_replicas(&mut self.events)?;
+            if let Some(fault) = self.drill.as_mut().and_then(|d| d.due_kill(monotonic_ns())) {
+                self.act(Action::Fault(fault))?;
+            }
             let drills = match &mut self.drill {
                 Some(drill) => {
                     let step = drill.tick(monotonic_ns(), &self.folder, &mut self.events)?;
@@ -313,8 +316,12 @@ impl<'a> Run<'a> {
                     "expected every generator to end within {LOAD_OVERDUE:?} after its schedule"
                 )));
             }
+            let kill_ns = self.drill.as_ref().and_then(Drill::next_kill_ns);
             let next = schedule
                 .next_ns()
+                .into_iter()
+                .chain(kill_ns)
+                .min()
                 .map_or(POLL_INTERVAL, |at| {
                     Duration::from_nanos(at.saturating_sub(now_ns))
                 })

@@ -106,6 +106,7 @@ pub fn drill() -> Sample {
         after: AfterSplit::Silent,
         clients_tell: false,
         wait_s: 30.0,
+        kill: None,
         second: None,
     });
     let attack_ns = START.monotonic_ns + 6 * SECOND_NS;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use measure::incident::read_incidents;
 use measure::{
-    Attack, DrillKind, DrillStep, EventKind, EventLog, IncidentKind, Ledger, PlannedDrill,
-    RunFolder, folder,
+    Attack, DrillKind, DrillStep, EventKind, EventLog, FaultAction, IncidentKind, Ledger,
+    PlannedDrill, PlannedFault, RunFolder, folder,
 };
 
 use super::io;
@@ -56,6 +56,8 @@ pub(super) struct Drill {
     start_ns: u64,
     looked_ns: u64,
     split_seen: bool,
+    /// What is to be done to the replica that the plan kills, and when.
+    kills: VecDeque<(u64, FaultAction)>,
     /// A short path: names of sockets have a limit of about a hundred bytes.
     sockets: PathBuf,
 }
@@ -83,6 +85,7 @@ impl Drill {
             start_ns: u64::MAX,
             looked_ns: 0,
             split_seen: false,
+            kills: VecDeque::new(),
             sockets,
         })
     }
@@ -135,7 +138,23 @@ impl Drill {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.stage == Stage::Over
+        self.stage == Stage::Over && self.kills.is_empty()
+    }
+
+    /// The crash or restart of the replica that the plan kills, once it is due.
+    pub(super) fn due_kill(&mut self, now_ns: u64) -> Option<PlannedFault> {
+        let kill = self.plan.kill?;
+        let (at_ns, action) = self.kills.pop_front_if(|(at_ns, _)| *at_ns <= now_ns)?;
+        Some(PlannedFault {
+            at_s: at_ns.saturating_sub(self.start_ns) as f64 / 1e9,
+            action,
+            replica: kill.replica,
+        })
+    }
+
+    /// When [`Drill::due_kill`] has something next.
+    pub(super) fn next_kill_ns(&self) -> Option<u64> {
+        self.kills.front().map(|(at_ns, _)| *at_ns)
     }
 
     fn at_ns(&self, at_s: f64) -> u64 {
@@ -174,6 +193,15 @@ impl Drill {
                 // Some links work before the last command is carried out: time counts from the first.
                 let healed_ns = measure::monotonic_ns();
                 self.links(&attack, "unblock")?;
+                if let Some(kill) = self.plan.kill.filter(|_| attack.index == 0) {
+                    let down_ns = healed_ns + kill.after_ms * 1_000_000;
+                    let back_ns = down_ns + kill.back_ms * 1_000_000;
+                    self.kills = [
+                        (down_ns, FaultAction::Crash),
+                        (back_ns, FaultAction::Restart),
+                    ]
+                    .into();
+                }
                 let (attack, step) = (attack.index, DrillStep::Healed);
                 events.record_at(healed_ns, EventKind::Drill { attack, step })?;
                 self.stage = Stage::Healed { since_ns: now_ns };

@@ -331,6 +331,26 @@ fn drills_must_be_able_to_split_and_to_recover() {
 }
 
 #[test]
+fn only_a_correct_replica_with_a_memory_is_killed_in_a_drill() {
+    let plan = |durability: &str, kill: &str| {
+        read(&format!(
+            "name = \"x\"\n[axes]\nreplicas = 7\ndurability = \"{durability}\"\n[drill]\nat_s = 5\n\
+             attackers = 3\n{kill}\n"
+        ))
+    };
+    let kill = |replica: u32, after_ms: u64| {
+        format!("kill = {{ replica = {replica}, after_ms = {after_ms}, back_ms = 300 }}")
+    };
+    let spec = plan("strict", &kill(3, 100)).unwrap();
+    assert_eq!(read(&spec.resolved_toml()).unwrap(), spec);
+    refused(plan("strict", &kill(4, 100)), &["replica 4 of 7"]);
+    refused(plan("memory", &kill(3, 100)), &["strict"]);
+    refused(plan("strict", &kill(3, 90_000)), &["wait_s"]);
+    let evict = format!("kind = \"evict\"\n{}", kill(3, 100)).replace("attackers = 3", "");
+    refused(plan("strict", &evict), &["split"]);
+}
+
+#[test]
 fn sweeps_inherit_replace_or_drop_a_drill_and_other_specs_keep_their_hash() {
     let spec = read(
         "name = \"x\"\ndrill = { attackers = 2, at_s = 5 }\n[[sweep]]\nname = \"a\"\n\

@@ -1,8 +1,9 @@
 //! Whether a drill can be carried out, and whether recovery from it can be expected at all.
 
-use measure::{Attack, DrillKind, PlannedDrill};
+use measure::{Attack, DrillKind, Kill, PlannedDrill};
 
 use super::{Contradiction, LoadSpec, Sweep, require};
+use crate::spec::Durability;
 
 /// Links are cut this long before the attackers act, so a drill cannot begin at once.
 const AT_S_MIN: f64 = 0.5;
@@ -25,6 +26,9 @@ pub(super) fn check(key: &str, sweep: &Sweep, load: &LoadSpec) -> Result<(), Con
     require((1.0..=3600.0).contains(&drill.wait_s), key, || {
         format!("expected wait_s from 1 to 3600, found {}", drill.wait_s)
     })?;
+    if let Some(kill) = drill.kill {
+        killed(key, drill, kill, sweep)?;
+    }
     let sizes = sweep.axes.replicas.as_ref().map_or(&[][..], |list| &list.0);
     for &n in sizes {
         let mut left = n;
@@ -38,6 +42,31 @@ pub(super) fn check(key: &str, sweep: &Sweep, load: &LoadSpec) -> Result<(), Con
         let correct = drill.correct(n).len();
         require(correct >= 2, key, || {
             format!("expected at least two replicas that stay correct, found {correct} of {n}")
+        })?;
+    }
+    Ok(())
+}
+
+/// Whoever is killed is correct, remembers what it signed, and comes back while it is waited for.
+fn killed(key: &str, drill: &PlannedDrill, kill: Kill, sweep: &Sweep) -> Result<(), Contradiction> {
+    let split = drill.kind == DrillKind::Split;
+    require(split, key, || "kill needs kind = \"split\"".into())?;
+    let durability = sweep.axes.durability.as_ref();
+    let forgets = durability.is_some_and(|list| list.0.contains(&Durability::Memory));
+    require(!forgets, key, || {
+        "kill needs durability = \"strict\": in memory mode a replica forgets its votes and would not \
+         be correct any more"
+            .into()
+    })?;
+    let away_ms = kill.after_ms.saturating_add(kill.back_ms);
+    require((away_ms as f64) < drill.wait_s * 1e3, key, || {
+        format!("expected after_ms + back_ms below wait_s, found {away_ms} ms")
+    })?;
+    let sizes = sweep.axes.replicas.as_ref().map_or(&[][..], |list| &list.0);
+    for &n in sizes {
+        require(drill.correct(n).contains(&kill.replica), key, || {
+            let replica = kill.replica;
+            format!("kill: replica {replica} of {n} is not among those that stay correct")
         })?;
     }
     Ok(())
