@@ -67,6 +67,10 @@ pub struct Slot {
     pub backlog: VecDeque<u64>,
     /// A frame that the transport did not take.
     pub stuck: Option<Frame>,
+    /// The connection was lost: what was said meanwhile about receipts was said to nobody.
+    pub missed: bool,
+    /// Answered transactions whose place is asked for again, by session and number.
+    pub asks: VecDeque<(u32, u64)>,
 }
 
 impl Slot {
@@ -122,6 +126,8 @@ impl Fleet {
             link: Link::Idle { dial_ns: 0 },
             redial_ns: REDIAL_NS_MIN,
             was_ready: false,
+            missed: false,
+            asks: VecDeque::new(),
             mode: Mode::Nominal,
             pause: None,
             last_receipts_ns: 0,

@@ -114,6 +114,8 @@ pub(crate) struct Counters {
     pub receipts_held: u64,
     pub failovers: u64,
     pub resent: u64,
+    /// Answered transactions submitted again to learn where they stand.
+    pub asked_again: u64,
 }
 
 impl Generator {
@@ -210,7 +212,10 @@ impl Generator {
                 self.on_mode(slot, mode, now_ns);
                 self.welcome(slot, now_ns);
             }
-            Some(Change::Lost(slot)) => self.abandon(slot, "connection lost", now_ns),
+            Some(Change::Lost(slot)) => {
+                self.fleet.slots[slot].missed = true;
+                self.abandon(slot, "connection lost", now_ns);
+            }
             Some(Change::Frame(slot, bytes)) => self.on_response(slot, bytes, now_ns),
         }
     }

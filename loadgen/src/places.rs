@@ -89,6 +89,27 @@ impl Places {
         self.places.get(&(session, seq)).map(|place| place.epoch)
     }
 
+    /// Receipts whose last word is not of `epoch`, the newest `most` of those that `wanted` says.
+    #[must_use]
+    pub fn not_of(
+        &self,
+        epoch: EpochId,
+        most: usize,
+        wanted: impl Fn(u32) -> bool,
+    ) -> Vec<(u32, u64)> {
+        let is_old = |key: &&(u32, u64)| {
+            wanted(key.0)
+                && self
+                    .places
+                    .get(*key)
+                    .is_some_and(|place| place.epoch != epoch)
+        };
+        let newest = self.order.iter().rev().filter(is_old).take(most);
+        let mut found: Vec<(u32, u64)> = newest.copied().collect();
+        found.sort_unstable();
+        found
+    }
+
     /// A receipt is said to stand elsewhere.
     pub fn move_to(&mut self, session: u32, seq: u64, to: Place) -> Fate {
         let Some(place) = self.places.get_mut(&(session, seq)) else {

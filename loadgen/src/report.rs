@@ -34,6 +34,8 @@ pub struct LoadReport {
 pub struct LoadDetail {
     /// Version of the schema.
     pub schema: u32,
+    /// Answered transactions submitted again after a recovery, to learn where they stand.
+    pub asked_again: u64,
     /// Niceness that the generator ran at.
     pub niceness: i32,
     /// Measured requests per second of the measured phase, as offered.
@@ -84,6 +86,7 @@ pub(crate) fn report(config: &LoadConfig, generator: &Generator, facts: Facts) -
     let [blocks_signed, blocks_linked, proofs_bad] = generator.proofs.verdicts;
     let detail = LoadDetail {
         schema: SCHEMA_VERSION,
+        asked_again: generator.counters.asked_again,
         niceness: crate::run::niceness(),
         offered_tps: measured.offered as f64 / config.duration_s,
         achieved_tps: measured.finished as f64 / config.duration_s,

@@ -82,6 +82,7 @@ impl Generator {
                 if let Err(error) = read {
                     self.malformed(frame.slot, &error.to_string(), now_ns);
                 }
+                self.ask_again(frame.slot, frame.epoch, now_ns);
             }
             Ruling::Bad(frame, why) => {
                 let mut named = 0;

@@ -15,6 +15,8 @@ use crate::notes::NoteKind;
 use crate::places::{Fate, Place};
 use crate::proofs::{self, Ruling};
 
+/// Most answered transactions of one replica that are asked for again: sessions remember no more.
+const ASKS_MAX: usize = 8192;
 /// Mode changes kept.
 const MODES_MAX: usize = 10_000;
 /// Versions of epoch changes that wait for a check; a liar can make as many as it wants.
@@ -238,6 +240,26 @@ impl Generator {
             let detail = format!("{moved} receipts, reported at height {height}");
             self.fleet.note(NoteKind::Moved, at, detail, now_ns);
         }
+    }
+
+    /// Receipts of the newest epoch came from a replica that may have told of moves while there was no
+    /// connection to it, or that was killed before it could: the transactions that it had answered are
+    /// submitted again. They have no effect twice; what comes back is where they stand.
+    pub(super) fn ask_again(&mut self, at: usize, epoch: EpochId, now_ns: u64) {
+        let began = !self.recovery.seen.epochs.is_empty() && epoch == self.proofs.blocks.newest();
+        if !self.fleet.slots[at].missed || !began {
+            return;
+        }
+        self.fleet.slots[at].missed = false;
+        let sessions = &self.sessions;
+        let of_here = |index: u32| sessions[index as usize].home == at;
+        let asks = self.places.not_of(epoch, ASKS_MAX, of_here);
+        if asks.is_empty() {
+            return;
+        }
+        let detail = format!("asks again where {} transactions stand", asks.len());
+        self.fleet.note(NoteKind::Epoch, at, detail, now_ns);
+        self.fleet.slots[at].asks = asks.into();
     }
 
     /// An ordinary receipt for a request that had one before: what a replica handed in again after a

@@ -252,6 +252,33 @@ fn a_replica_of_a_later_epoch_says_how_it_began_before_its_receipts() {
 }
 
 #[test]
+fn what_a_killed_replica_had_answered_is_asked_for_again() {
+    let mut world = World::new(1_000.0, 4_000);
+    world.steps(500);
+    let answered = world.net.replicas[0].seen.len() as u64;
+    assert!(answered > 50);
+    world.net.crash(0);
+    world.deliver();
+    world.steps(100);
+    let (good, working) = change(&epoch(), world.height, "good");
+    for at in 1..N {
+        let good = Box::new(good.clone());
+        world.net.say(at, &Response::EpochChange(good));
+    }
+    world.deliver();
+    world.chain = Chain::of(working, 4_000, 3_999, 0);
+    world.steps(100);
+    assert_eq!(world.load.counters.asked_again, 0, "nobody is there");
+    world.net.replicas[0].down = false;
+    world.steps(2_000);
+    let asked = world.load.counters.asked_again;
+    assert!(asked >= answered, "{asked} of {answered}");
+    assert!(world.load.recovery().moved >= answered);
+    world.steps(500);
+    assert_eq!(world.load.counters.asked_again, asked, "once");
+}
+
+#[test]
 fn an_eviction_opens_an_epoch_without_a_split() {
     let mut world = World::new(1_000.0, 1_000);
     world.steps(200);

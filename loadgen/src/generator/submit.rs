@@ -77,6 +77,7 @@ impl Generator {
     fn build(&mut self, at: usize, now_ns: u64) -> Option<transport::Frame> {
         let payload_len = self.workload.payload_len_max();
         self.build_resends(at, payload_len);
+        self.build_asks(at, payload_len);
         let members = self.fleet.slots[at].members.len();
         let mut skipped = 0;
         while skipped < members
@@ -109,6 +110,27 @@ impl Generator {
             self.frames.end_group(&session.id, key);
         }
         self.frames.finish()
+    }
+
+    /// Answered transactions again, session by session.
+    fn build_asks(&mut self, at: usize, payload_len: usize) {
+        while let Some(&(index, _)) = self.fleet.slots[at].asks.front() {
+            if !self.frames.fits(payload_len) {
+                return;
+            }
+            let fits = |frames: &crate::frames::FrameBuilder| frames.fits(payload_len);
+            while fits(&self.frames)
+                && let Some((_, seq)) = self.fleet.slots[at]
+                    .asks
+                    .pop_front_if(|(other, _)| *other == index)
+            {
+                self.frames.push(&self.workload, index, seq);
+                self.counters.asked_again += 1;
+            }
+            let key = self.keys.get(index as usize);
+            self.frames
+                .end_group(&self.sessions[index as usize].id, key);
+        }
     }
 
     fn build_resends(&mut self, at: usize, payload_len: usize) {
