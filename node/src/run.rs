@@ -160,6 +160,13 @@ impl House {
             self.stop_ns = Some(now_ns + GRACE_NS);
             self.tick_ns = now_ns;
         }
+        // A merge is on record before its new journal is: whoever is killed now must not come back
+        // into an epoch that its ledger and timeline know nothing of.
+        let incidents = started.process.take_incidents();
+        if !incidents.is_empty() {
+            self.reporter.blocks(&started.process.take_ledger())?;
+            self.reporter.incidents(&incidents)?;
+        }
         if now_ns < self.tick_ns {
             return Ok(false);
         }
@@ -168,7 +175,6 @@ impl House {
             profiler.tick(now_ns);
         }
         self.reporter.blocks(&started.process.take_ledger())?;
-        self.reporter.incidents(&started.process.take_incidents())?;
         let snapshot = snapshot(started, self.stop_ns.is_some());
         let idle = snapshot.extra.get("own_backlog_bytes") == Some(&0);
         self.board.publish(snapshot);
