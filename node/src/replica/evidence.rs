@@ -119,7 +119,7 @@ impl<P: Platform> Replica<P> {
         let own = self.core.executed_block(block.height, committed);
         if conflict.is_none() && own == Some(block.id()) {
             let height = block.height;
-            self.tip_confirmed(now, height);
+            self.tip_confirmed(now, from, height);
             if let Some((_, why)) = self.diverged.take_if(|(at, _)| *at == height) {
                 self.fatal = Some(why);
             }

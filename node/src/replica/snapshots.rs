@@ -100,7 +100,18 @@ pub(super) struct Snapshots {
     /// States may be needed for a rollback: they are let go with the blocks above them.
     deep: bool,
     /// A snapshot that is needed, until it is sure that it continues the own chain.
-    doubtful: Option<(CheckpointCert, SignerSet, u64)>,
+    doubtful: Option<Doubt>,
+}
+
+/// Whether those who signed a checkpoint committed the own tip as well. Up to `F` of them may have two
+/// faces; one more, and one is correct and has both on one chain.
+#[derive(Debug)]
+struct Doubt {
+    cert: CheckpointCert,
+    from: SignerSet,
+    since_ns: u64,
+    tip: Height,
+    confirmed: SignerSet,
 }
 
 /// A snapshot that proved to be what its certificate says.
@@ -163,7 +174,8 @@ impl Snapshots {
         if !self.deep {
             return;
         }
-        if self.kept.range(floor..).next().is_some() {
+        let below = self.kept.keys().next().is_some_and(|at| *at < floor);
+        if below && self.kept.range(floor..).next().is_some() {
             self.kept = self.kept.split_off(&floor);
             self.certified = self.certified.split_off(&floor);
         }
@@ -346,7 +358,7 @@ impl<P: Platform> Replica<P> {
     }
 
     /// A snapshot replaces the own chain. With more than `f` liars it may be another branch's: first
-    /// somebody must prove that it committed the own tip as well.
+    /// more than `F` of its signers must prove that they committed the own tip as well.
     pub(super) fn need_snapshot(&mut self, now: u64, cert: CheckpointCert, from: SignerSet) {
         // A replica that knows of a split goes its own way to the others' branches.
         if self.recovery.is_some() || self.core.is_frozen() {
@@ -358,9 +370,9 @@ impl<P: Platform> Replica<P> {
         if !doubtful {
             return self.fetch_snapshot(now, cert, from);
         }
-        let since = self.snapshots.doubtful.as_ref().map_or(now, |d| d.2);
-        if now >= since + DOUBT_ROUNDS * self.config.timing.fetch_ns {
-            self.snapshots.doubtful = None;
+        let before = self.snapshots.doubtful.take();
+        let since_ns = before.as_ref().map_or(now, |doubt| doubt.since_ns);
+        if now >= since_ns + DOUBT_ROUNDS * self.config.timing.fetch_ns {
             // Nobody keeps proofs that old: a replica so far behind has to believe a quorum.
             tracing::warn!(height = %cert.height, %tip, "snapshot taken without a proof for the own tip");
             return self.fetch_snapshot(now, cert, from);
@@ -368,16 +380,32 @@ impl<P: Platform> Replica<P> {
         for peer in from.iter().filter(|peer| *peer != self.config.me) {
             self.core.ask_proof(now, peer, tip, &mut self.effects);
         }
-        self.snapshots.doubtful = Some((cert, from, since));
+        let confirmed = before
+            .filter(|doubt| doubt.tip == tip)
+            .map(|doubt| doubt.confirmed);
+        self.snapshots.doubtful = Some(Doubt {
+            cert,
+            from,
+            since_ns,
+            tip,
+            confirmed: confirmed.unwrap_or_default(),
+        });
     }
 
     /// A peer proved that it committed the own tip, too.
-    pub(super) fn tip_confirmed(&mut self, now: u64, height: Height) {
-        if height == self.exec.height()
-            && let Some((cert, from, _)) = self.snapshots.doubtful.take()
-        {
-            self.fetch_snapshot(now, cert, from);
+    pub(super) fn tip_confirmed(&mut self, now: u64, by: ReplicaId, height: Height) {
+        let Some(mut doubt) = self.snapshots.doubtful.take() else {
+            return;
+        };
+        if height == doubt.tip {
+            doubt.confirmed.insert(by);
         }
+        let signers = doubt.cert.signatures.signers;
+        let needed = signers.len().min(self.config.epoch.envelope + 1);
+        if doubt.confirmed.intersection(signers).len() >= needed {
+            return self.fetch_snapshot(now, doubt.cert, doubt.from);
+        }
+        self.snapshots.doubtful = Some(doubt);
     }
 
     fn fetch_snapshot(&mut self, now: u64, cert: CheckpointCert, from: SignerSet) {
