@@ -22,6 +22,9 @@ pub enum NodeEvent {
     Peer {
         from: ReplicaId,
         frame: Bytes,
+        /// BLAKE3 of everything after the frame's first byte, if the transport had to compute it: of a
+        /// frame with a batch that is the batch's name.
+        body_hash: Option<[u8; 32]>,
     },
     ClientUp(ClientId),
     ClientDown(ClientId),

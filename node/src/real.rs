@@ -162,6 +162,7 @@ impl RealPlatform {
             Event::Frame { peer, frame, .. } => match peer {
                 Peer::Replica(from) => NodeEvent::Peer {
                     from: ReplicaId(from),
+                    body_hash: frame.body_hash.filter(|_| frame.head_len == 1),
                     frame: frame.bytes,
                 },
                 Peer::Client(conn) => NodeEvent::Client {

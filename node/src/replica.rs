@@ -315,10 +315,11 @@ impl<P: Platform> Replica<P> {
             recovery_effects: Vec::new(),
             past: None,
             resumed: !lineage.is_empty() && core_is_fresh,
+            // Perhaps told of before the restart, perhaps not: once more does no harm.
+            first_block_due: !lineage.is_empty() && core_is_fresh,
             lineage,
             evictions: Evictions::new(&config.epoch),
             early: VecDeque::new(),
-            first_block_due: false,
             shown_mode: Mode::Nominal,
             root_state,
             pending: HashMap::new(),
@@ -353,7 +354,11 @@ impl<P: Platform> Replica<P> {
         match event {
             NodeEvent::PeerUp(peer) => self.on_peer_up(peer),
             NodeEvent::PeerDown(_) => {}
-            NodeEvent::Peer { from, frame } => self.on_frame(now_ns, from, frame),
+            NodeEvent::Peer {
+                from,
+                frame,
+                body_hash,
+            } => self.on_frame(now_ns, from, frame, body_hash),
             NodeEvent::ClientUp(client) => self.greet(client),
             NodeEvent::ClientDown(client) => self.gateway.client_down(client),
             NodeEvent::Client { client, frame } => self.on_request(now_ns, client, frame),

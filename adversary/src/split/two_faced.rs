@@ -107,7 +107,7 @@ impl<P: Platform + RawLink> TwoFaced<P> {
                 self.up.remove(peer);
                 self.tell(now_ns, peer, || NodeEvent::PeerDown(peer));
             }
-            NodeEvent::Peer { from, frame } => self.on_frame(now_ns, from, frame),
+            NodeEvent::Peer { from, frame, .. } => self.on_frame(now_ns, from, frame),
             NodeEvent::ClientUp(client) => {
                 // Clients are shared out evenly, so that both histories are fed.
                 let face = match self.is_split() && client.0 % 2 == 1 {
@@ -283,7 +283,15 @@ impl<P: Platform + RawLink> TwoFaced<P> {
         let hear = |two: &mut Self, face: usize, frame: Bytes| {
             if let Some(face) = &mut two.faces[face] {
                 face.platform().observe(&frame);
-                face.handle(now_ns, NodeEvent::Peer { from, frame });
+                let body_hash = None;
+                face.handle(
+                    now_ns,
+                    NodeEvent::Peer {
+                        from,
+                        frame,
+                        body_hash,
+                    },
+                );
             }
         };
         if self.plan.allies.contains(from) {

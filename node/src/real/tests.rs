@@ -189,7 +189,7 @@ fn events_keep_their_bytes_and_their_order() {
         },
     ]);
     let events = polled(&mut platform);
-    let NodeEvent::Peer { from, frame } = &events[1] else {
+    let NodeEvent::Peer { from, frame, .. } = &events[1] else {
         panic!("{events:?}")
     };
     assert_eq!(*from, ReplicaId(2));

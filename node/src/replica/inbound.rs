@@ -85,11 +85,21 @@ impl Pending {
 }
 
 impl<P: Platform> Replica<P> {
-    pub(super) fn on_frame(&mut self, now: u64, from: ReplicaId, frame: Bytes) {
-        match frame.first() {
-            Some(&TAG_BATCH) => return self.on_batch(now, frame.slice(1..), Some(from)),
-            Some(&TAG_BATCH_RESPONSE) => return self.on_batch(now, frame.slice(1..), None),
-            _ => {}
+    pub(super) fn on_frame(
+        &mut self,
+        now: u64,
+        from: ReplicaId,
+        frame: Bytes,
+        body_hash: Option<[u8; 32]>,
+    ) {
+        let lane = match frame.first() {
+            Some(&TAG_BATCH) => Some(Some(from)),
+            Some(&TAG_BATCH_RESPONSE) => Some(None),
+            _ => None,
+        };
+        if let Some(lane) = lane {
+            let named = body_hash.map(|hash| BatchDigest(types::Digest(hash)));
+            return self.on_batch(now, frame.slice(1..), named, lane);
         }
         match Message::decode(frame) {
             Ok(message) => self.on_message(now, from, message),
@@ -295,12 +305,19 @@ impl<P: Platform> Replica<P> {
         }
     }
 
-    fn on_batch(&mut self, now: u64, bytes: Bytes, lane: Option<ReplicaId>) {
+    /// `named`: the digest of `bytes`, where somebody has computed it.
+    fn on_batch(
+        &mut self,
+        now: u64,
+        bytes: Bytes,
+        named: Option<BatchDigest>,
+        lane: Option<ReplicaId>,
+    ) {
         if bytes.len() > types::limits::BATCH_LEN_MAX {
             self.counters.frames_malformed += 1;
             return;
         }
-        let digest = batch::digest(&bytes);
+        let digest = named.unwrap_or_else(|| batch::digest(&bytes));
         if self.store.get(&digest).is_some() {
             return;
         }

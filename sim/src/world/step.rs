@@ -35,6 +35,7 @@ impl World {
                     NodeEvent::Peer {
                         from: ReplicaId(from as u16),
                         frame,
+                        body_hash: None,
                     },
                 );
             }
