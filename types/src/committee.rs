@@ -401,14 +401,25 @@ impl Wire for Epoch {
         self.root_height.put(out);
     }
     fn take(reader: &mut Reader) -> Result<Self, CodecError> {
+        let seats = |reader: &mut Reader| {
+            let (found, limit) = (u64::take(reader)? as usize, REPLICAS_MAX);
+            match found <= limit {
+                true => Ok(found),
+                false => Err(CodecError::TooLong {
+                    what: "seats of an epoch",
+                    found,
+                    limit,
+                }),
+            }
+        };
         Ok(Epoch {
             cluster: Wire::take(reader)?,
             id: Wire::take(reader)?,
-            n: (u64::take(reader)? as usize).min(REPLICAS_MAX),
+            n: seats(reader)?,
             members: Wire::take(reader)?,
             standbys: Wire::take(reader)?,
             kind: Wire::take(reader)?,
-            envelope: (u64::take(reader)? as usize).min(REPLICAS_MAX),
+            envelope: seats(reader)?,
             root_height: Wire::take(reader)?,
         })
     }
