@@ -145,6 +145,14 @@ pub fn run(plan: &Plan) -> Result<Bound, BenchError> {
 }
 
 fn measure(plan: &Plan, shared: &Shared, threads: &Threads) -> Result<Vec<f64>, BenchError> {
+    let deadline = Instant::now() + UP_WITHIN;
+    while shared.held.load(Ordering::Acquire) == 0 {
+        threads.check()?;
+        if Instant::now() > deadline {
+            return Err(BenchError::Silent(UP_WITHIN.as_secs()));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
     // Large committees take longer to fill their queues.
     std::thread::sleep(plan.warmup + plan.warmup * u32::from(plan.replicas) / 10);
     let mut windows = Vec::with_capacity(plan.windows);
@@ -155,10 +163,7 @@ fn measure(plan: &Plan, shared: &Shared, threads: &Threads) -> Result<Vec<f64>, 
         windows.push(held as f64 / start.elapsed().as_secs_f64());
     }
     threads.check()?;
-    match shared.held.load(Ordering::Acquire) {
-        0 => Err(BenchError::Silent((plan.warmup + plan.window).as_secs())),
-        _ => Ok(windows),
-    }
+    Ok(windows)
 }
 
 type Ended = JoinHandle<Result<(), BenchError>>;

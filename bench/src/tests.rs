@@ -11,7 +11,7 @@ fn the_median_is_the_middle() {
 }
 
 #[test]
-fn everybody_gets_every_batch() {
+fn batches_arrive_at_everybody() {
     let plan = Plan {
         replicas: 4,
         warmup: Duration::from_millis(50),
@@ -19,9 +19,8 @@ fn everybody_gets_every_batch() {
         window: Duration::from_millis(100),
         ..Plan::default()
     };
-    let bound = run(&plan).unwrap();
-    assert_eq!(bound.windows_tps.len(), 2);
-    assert!(bound.tps() > 0.0, "{bound:?}");
+    // An error if nothing arrives; how much does is a figure and no test.
+    assert_eq!(run(&plan).unwrap().windows_tps.len(), 2);
 }
 
 #[test]
