@@ -120,20 +120,16 @@ pub fn run(plan: &Plan) -> Result<Bound, BenchError> {
         listeners.push((peers, clients));
     }
     let shared = Arc::new(Shared::default());
-    let mut threads = Threads(Vec::new(), shared.clone());
+    let mut threads = Threads {
+        running: Vec::new(),
+        shared: shared.clone(),
+    };
     for (index, listeners) in listeners.into_iter().enumerate() {
         let (plan, seats, shared) = (plan.clone(), seats.clone(), shared.clone());
         let run = move || replica::run(&plan, index as u16, &seats, listeners, &shared);
         threads.start("a replica", run)?;
     }
-    let deadline = Instant::now() + UP_WITHIN;
-    while shared.ready.load(Ordering::Acquire) < u64::from(plan.replicas) {
-        threads.check()?;
-        if Instant::now() > deadline {
-            return Err(BenchError::Silent(UP_WITHIN.as_secs()));
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    threads.wait(|| shared.ready.load(Ordering::Acquire) >= u64::from(plan.replicas))?;
     let (of, servers) = (
         plan.clone(),
         seats.iter().map(Seat::server).collect::<Vec<_>>(),
@@ -145,14 +141,7 @@ pub fn run(plan: &Plan) -> Result<Bound, BenchError> {
 }
 
 fn measure(plan: &Plan, shared: &Shared, threads: &Threads) -> Result<Vec<f64>, BenchError> {
-    let deadline = Instant::now() + UP_WITHIN;
-    while shared.held.load(Ordering::Acquire) == 0 {
-        threads.check()?;
-        if Instant::now() > deadline {
-            return Err(BenchError::Silent(UP_WITHIN.as_secs()));
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    threads.wait(|| shared.held.load(Ordering::Acquire) > 0)?;
     // Large committees take longer to fill their queues.
     std::thread::sleep(plan.warmup + plan.warmup * u32::from(plan.replicas) / 10);
     let mut windows = Vec::with_capacity(plan.windows);
@@ -169,7 +158,10 @@ fn measure(plan: &Plan, shared: &Shared, threads: &Threads) -> Result<Vec<f64>, 
 type Ended = JoinHandle<Result<(), BenchError>>;
 
 /// Ends with the value: whatever happened, no thread stays.
-struct Threads(Vec<(&'static str, Option<Ended>)>, Arc<Shared>);
+struct Threads {
+    running: Vec<(&'static str, Ended)>,
+    shared: Arc<Shared>,
+}
 
 impl Threads {
     fn start(
@@ -182,16 +174,13 @@ impl Threads {
             what,
             why: error.to_string(),
         })?;
-        self.0.push((what, Some(thread)));
+        self.running.push((what, thread));
         Ok(())
     }
 
     /// None of them ends by itself on a good day.
     fn check(&self) -> Result<(), BenchError> {
-        let ended = |(_, thread): &&(&str, Option<Ended>)| {
-            thread.as_ref().is_some_and(JoinHandle::is_finished)
-        };
-        match self.0.iter().find(ended) {
+        match self.running.iter().find(|(_, thread)| thread.is_finished()) {
             Some((what, _)) => Err(BenchError::Thread {
                 what,
                 why: "see above".into(),
@@ -199,13 +188,26 @@ impl Threads {
             None => Ok(()),
         }
     }
+
+    /// Until `holds`, while all of them run.
+    fn wait(&self, holds: impl Fn() -> bool) -> Result<(), BenchError> {
+        let deadline = Instant::now() + UP_WITHIN;
+        while !holds() {
+            self.check()?;
+            if Instant::now() > deadline {
+                return Err(BenchError::Silent(UP_WITHIN.as_secs()));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        self.1.stop.store(true, Ordering::Release);
-        for (what, thread) in &mut self.0 {
-            if let Some(Ok(Err(error))) = thread.take().map(JoinHandle::join) {
+        self.shared.stop.store(true, Ordering::Release);
+        for (what, thread) in self.running.drain(..) {
+            if let Ok(Err(error)) = thread.join() {
                 eprintln!("{what}: {error}");
             }
         }
