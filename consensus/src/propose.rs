@@ -106,7 +106,8 @@ impl Core {
     }
 
     /// Ends of the lanes that advance over `base`: what this replica holds or has checked a certificate
-    /// for, and, once per view, newer certificates to check. Without that limit one owner could keep a leader checking for ever.
+    /// for, and, once per view, newer certificates to check. Without that limit one owner could keep a
+    /// leader checking for ever.
     fn candidate_cut(&self, base: &[CutEntry]) -> (Vec<CarCert>, Vec<CarCert>) {
         let (mut verified, mut doubtful) = (Vec::new(), Vec::new());
         for (at, entry) in base.iter().enumerate() {

@@ -5,6 +5,8 @@
 //! state  := H(execution_digest | H(order))        what a quorum signs
 //! ```
 
+mod hashing;
+
 use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes};
@@ -28,8 +30,6 @@ const CERTIFIED_MAX: usize = 3;
 /// as the retained blocks do.
 const DEEP_MAX: usize = 24;
 const RETRY_NS: u64 = 500_000_000;
-/// Parts hashed per turn, of some thousand: about half a millisecond's worth where all are full.
-const HASH_PARTS: usize = 32;
 const HEAD_LEN: usize = 36;
 /// For so many fetch intervals others are asked to confirm the own tip before a snapshot is taken
 /// without.
@@ -197,42 +197,6 @@ impl Snapshots {
         self.keep(executor.snapshot(), order)
     }
 
-    /// Takes the state after `block`; its digest comes out of [`Snapshots::hash`], a piece per turn:
-    /// all at once it would hold up everything else for as long as a few views take.
-    pub fn begin(&mut self, executor: &Executor, block: BlockId, order: Bytes) {
-        self.hashing = Some(Hashing {
-            snapshot: executor.snapshot(),
-            order,
-            block,
-            part: 0,
-            cert: None,
-        });
-    }
-
-    /// The executor went elsewhere.
-    pub fn forget_hashing(&mut self) {
-        self.hashing = None;
-    }
-
-    /// Hashes up to `parts` parts; height, block and state of a checkpoint that is done with it.
-    pub fn hash(&mut self, parts: usize) -> Option<(Height, BlockId, Digest)> {
-        let hashing = self.hashing.as_mut()?;
-        let end = hashing.snapshot.parts();
-        let next = hashing.part.saturating_add(parts).min(end);
-        (hashing.part..next).for_each(|part| hashing.snapshot.digest_part(part));
-        hashing.part = next;
-        if next < end {
-            return None;
-        }
-        let done = self.hashing.take()?;
-        let height = done.snapshot.height();
-        let state = self.keep(done.snapshot, &done.order);
-        if let Some(cert) = done.cert {
-            self.certified(&cert);
-        }
-        Some((height, done.block, state))
-    }
-
     fn keep(&mut self, snapshot: Snapshot, order: &[u8]) -> Digest {
         let execution = snapshot.digest();
         let mut head = Vec::with_capacity(HEAD_LEN + order.len());
@@ -338,25 +302,6 @@ impl Snapshots {
 }
 
 impl<P: Platform> Replica<P> {
-    /// A checkpoint's height is executed.
-    pub(super) fn begin_checkpoint(&mut self, block: BlockId, order: Bytes) {
-        // The one before has had a whole interval.
-        self.hash_checkpoint(usize::MAX);
-        self.snapshots.begin(&self.exec, block, order);
-    }
-
-    /// Goes on with the state that is being hashed.
-    pub(super) fn hash_some(&mut self) {
-        self.hash_checkpoint(HASH_PARTS);
-    }
-
-    fn hash_checkpoint(&mut self, parts: usize) {
-        if let Some((height, block, state)) = self.snapshots.hash(parts) {
-            self.core
-                .checkpoint_reached(height, block, state, &mut self.effects);
-        }
-    }
-
     /// A snapshot replaces the own chain. With more than `f` liars it may be another branch's: first
     /// more than `F` of its signers must prove that they committed the own tip as well.
     pub(super) fn need_snapshot(&mut self, now: u64, cert: CheckpointCert, from: SignerSet) {
