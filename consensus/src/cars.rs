@@ -212,6 +212,7 @@ impl Core {
             }),
             CarVerdict::Acked | CarVerdict::Useless => {}
         }
+        self.ask_on(lane);
         if wanted {
             self.deliver(out);
         }

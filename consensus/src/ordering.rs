@@ -90,6 +90,7 @@ impl Core {
             }
             return;
         };
+        self.pacemaker.committed();
         out.push(Effect::Persist(Durable::Safety(Box::new(
             self.safety.clone(),
         ))));
@@ -123,7 +124,9 @@ impl Core {
             return;
         }
         self.gave_up_over_tips(tc.view);
-        if self.pacemaker.enter_timed_out(tc.clone(), now) {
+        let voted = |vote: &Vote| vote.view == tc.view;
+        let silent = self.last_vote.as_ref().is_some_and(voted);
+        if self.pacemaker.enter_timed_out(tc.clone(), silent, now) {
             self.safety.tc = Some(tc.clone());
             self.entered_view(now, out);
         }
@@ -373,14 +376,18 @@ impl Core {
     }
 
     /// Asks for the check of every quorum that this replica needs: the next leader at once, the one
-    /// after it only when somebody gave up on the view between, or every certificate would be made twice.
+    /// after it only when some correct replica waited in vain for the next, or every certificate would be
+    /// made twice.
     pub(crate) fn collect_votes(&mut self, out: &mut Vec<Effect>) {
         let newer = self.safety.high_qc.view;
+        let given_up = self
+            .pacemaker
+            .given_up_by_some_correct(&self.config.epoch, self.excluded);
         for view in self.votes.views_with_quorum(&self.config.epoch, newer) {
             let me = self.config.me;
             let mine = self.leader(view.next()) == me
                 || (self.leader(view.next().next()) == me
-                    && (self.pacemaker.anybody_gave_up(view.next()) || self.view() > view.next()));
+                    && (given_up >= view || self.view() > view.next()));
             if mine && let Some(quorum) = self.votes.take_quorum(&self.config.epoch, view) {
                 out.push(Effect::Check(Check::Votes {
                     view,

@@ -8,6 +8,11 @@ use crate::safety::Safety;
 /// Views may take this many times their usual duration before they are given up.
 const SLACK: u64 = 8;
 const BACKOFF_MAX: u32 = 6;
+/// A dead leader costs two views: nobody collects the votes of the one before its own.
+const VIEWS_PER_DEAD_LEADER: u32 = 2;
+/// Where the votes of a view were cast and nobody collected them, the next leader has a fraction of the
+/// usual patience left: it was that leader who should have.
+const SILENT_LEADER_SHARE: u64 = 4;
 
 /// Current view, its timer, and everybody's newest timeout.
 #[derive(Debug)]
@@ -15,9 +20,12 @@ pub struct Pacemaker {
     view: View,
     pub started_ns: Nanos,
     deadline_ns: Nanos,
-    backoff: u32,
+    /// Views given up since the last commit.
+    given_up: u32,
     /// Smoothed duration of views that ended in a certificate.
     usual_ns: Nanos,
+    /// The same, but falling at once and rising slowly: a single slow view hardly moves it.
+    brisk_ns: Nanos,
     timeouts: Vec<Option<Timeout>>,
     /// Certificate for the view before the current one, if that is how it was entered.
     tc: Option<Tc>,
@@ -35,8 +43,9 @@ impl Pacemaker {
             view,
             started_ns: now,
             deadline_ns: now,
-            backoff: 0,
+            given_up: 0,
             usual_ns: 0,
+            brisk_ns: 0,
             timeouts: vec![None; epoch.n],
             tc,
             timing,
@@ -58,14 +67,27 @@ impl Pacemaker {
         self.usual_ns
     }
 
+    /// Duration of a view in which nothing goes wrong, in nanoseconds.
+    pub fn brisk_ns(&self) -> Nanos {
+        self.brisk_ns
+    }
+
     pub fn deadline_ns(&self) -> Nanos {
         self.deadline_ns
     }
 
-    /// The view timeout now in force, in nanoseconds.
+    /// The view timeout now in force, in nanoseconds. Without a commit it doubles per dead leader that would
+    /// explain it, up to the largest: whatever the network's delay is, some day it suffices for the views
+    /// in a row that a commit needs. With a commit it is shown to suffice, and starts over.
     pub fn patience_ns(&self) -> Nanos {
         let base = self.timing.view_timeout_ns.max(SLACK * self.usual_ns);
-        (base << self.backoff.min(BACKOFF_MAX)).min(self.timing.view_timeout_max_ns)
+        let backoff = self.given_up / VIEWS_PER_DEAD_LEADER;
+        (base << backoff.min(BACKOFF_MAX)).min(self.timing.view_timeout_max_ns)
+    }
+
+    /// Something became final.
+    pub fn committed(&mut self) {
+        self.given_up = 0;
     }
 
     /// Enters `view` because the one before was certified; false if it is not news.
@@ -75,20 +97,29 @@ impl Pacemaker {
         }
         if view == self.view.next() {
             let took = now.saturating_sub(self.started_ns);
-            self.usual_ns = (7 * self.usual_ns + took.min(self.timing.view_timeout_ns)) / 8;
+            let took = took.min(self.timing.view_timeout_ns);
+            self.usual_ns = (7 * self.usual_ns + took) / 8;
+            self.brisk_ns = match self.brisk_ns {
+                0 => took,
+                brisk if took < brisk => took,
+                brisk => (15 * brisk + took) / 16,
+            };
         }
-        self.backoff = self.backoff.saturating_sub(1);
         self.enter(view, None, now);
         true
     }
 
-    /// Enters the view after `tc`'s; false if it is not news.
-    pub fn enter_timed_out(&mut self, tc: Tc, now: Nanos) -> bool {
+    /// Enters the view after `tc`'s; false if it is not news. `silent`: its leader has let the votes of the
+    /// view before lie.
+    pub fn enter_timed_out(&mut self, tc: Tc, silent: bool, now: Nanos) -> bool {
         if tc.view.next() <= self.view {
             return false;
         }
-        self.backoff = (self.backoff + 1).min(BACKOFF_MAX);
+        self.given_up = self.given_up.saturating_add(1);
         self.enter(tc.view.next(), Some(tc), now);
+        if silent {
+            self.deadline_ns = now + self.patience_ns() / SILENT_LEADER_SHARE;
+        }
         true
     }
 
@@ -165,11 +196,6 @@ impl Pacemaker {
         views.sort_unstable();
         views.dedup();
         views
-    }
-
-    /// Whether anybody gave up on `view` (or a later one).
-    pub fn anybody_gave_up(&self, view: View) -> bool {
-        self.timeouts.iter().flatten().any(|t| t.view >= view)
     }
 
     /// The newest timeout that `id` sent.

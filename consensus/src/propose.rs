@@ -55,7 +55,9 @@ impl Core {
             true => Default::default(),
             false => self.candidate_cut(&parent.cut),
         };
-        let urgent = excluded.is_some() || ends || payload != types::Digest::ZERO;
+        // After a view that was given up the others' patience may be shorter than the idle interval.
+        let late = tc.is_some();
+        let urgent = late || excluded.is_some() || ends || payload != types::Digest::ZERO;
         let has_work =
             urgent || !verified.is_empty() || !doubtful.is_empty() || self.data_waits(high.block);
         if !has_work {

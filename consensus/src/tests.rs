@@ -3,6 +3,7 @@
 pub(crate) mod fixture;
 mod lanes;
 mod leaders;
+mod pacemaker;
 mod rules;
 mod tips;
 mod tree;

@@ -14,7 +14,10 @@ impl Core {
         timeout: Verified<Timeout>,
         out: &mut Vec<Effect>,
     ) {
-        let timeout = timeout.into_inner();
+        self.take_timeout(now, timeout.into_inner(), out);
+    }
+
+    pub(crate) fn take_timeout(&mut self, now: Nanos, timeout: Timeout, out: &mut Vec<Effect>) {
         let (from, view) = (timeout.replica, timeout.view);
         if self.halted {
             return;

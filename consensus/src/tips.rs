@@ -35,6 +35,8 @@ pub(crate) struct Tips {
     named: (View, SignerSet),
     /// When to ask the proposer for what the waiting proposal names.
     ask_ns: Option<Nanos>,
+    /// It was asked for cars, and their bytes come next.
+    asked: SignerSet,
 }
 
 impl Tips {
@@ -116,11 +118,21 @@ impl Core {
     /// way already.
     pub(crate) fn await_tips(&mut self) {
         self.tips.ask_ns = Some(self.pacemaker.started_ns + self.grace_ns());
+        self.tips.asked = SignerSet::EMPTY;
+    }
+
+    /// A car of `lane` was taken. If the proposer was asked for it, its bytes are not on their way from the
+    /// lane's owner either: no need to wait for them.
+    pub(crate) fn ask_on(&mut self, lane: ReplicaId) {
+        if self.tips.asked.contains(lane) && self.tips.ask_ns.is_some() {
+            self.tips.asked.remove(lane);
+            self.tips.ask_ns = Some(0);
+        }
     }
 
     fn grace_ns(&self) -> Nanos {
-        let usual = self.pacemaker.usual_ns();
-        usual.max(self.config.lanes.car_interval_ns)
+        let brisk = self.pacemaker.brisk_ns();
+        brisk.max(self.config.lanes.car_interval_ns)
     }
 
     /// `view` was given up. Whoever could not vote knows which lanes it lacked; whoever led knows what it
@@ -181,6 +193,7 @@ impl Core {
                 Missing::Nothing => {}
                 Missing::Batches(digests) => self.request_batches(to, digests, out),
                 Missing::Cars { from_index, tip } => {
+                    self.tips.asked.insert(lane);
                     self.request_cars(to, lane, from_index, tip, out);
                 }
             }

@@ -6,6 +6,11 @@ use types::{
     Multisig, Qc, ReplicaId, SignerSet, Tc, TimeoutClaim, View,
 };
 
+use crate::core::{Core, Recovered};
+use crate::effect::{Config, Timing};
+use crate::lanes::LanesConfig;
+use crate::rules::TwoChain;
+
 pub fn epoch(n: usize) -> Epoch {
     Epoch {
         cluster: ClusterId(Digest([1; 32])),
@@ -73,6 +78,19 @@ pub fn tc(epoch: &Epoch, view: u64, claims: &[u64]) -> Tc {
         excluded: SignerSet::EMPTY,
         claims: claims.collect(),
     }
+}
+
+/// A replica of four that has seen nothing yet.
+pub fn core(me: u16) -> Core {
+    let config = Config {
+        me: ReplicaId(me),
+        epoch: epoch(4),
+        timing: Timing::default(),
+        lanes: LanesConfig::default(),
+        checkpoint_interval: 100,
+        notices: None,
+    };
+    Core::new(config, Box::new(TwoChain), Recovered::default(), 0).0
 }
 
 pub fn car_cert(epoch: &Epoch, lane: u16, index: u64, car: u8) -> CarCert {

@@ -2,25 +2,11 @@ use std::sync::Arc;
 
 use types::{CarCert, CarId, Digest, Header, Qc, ReplicaId, View};
 
-use super::fixture::{epoch, header, tc};
+use super::fixture::{core, epoch, header, tc};
 use super::lanes::{batch, car};
-use crate::core::{Core, Recovered};
-use crate::effect::{Config, Effect, Timing};
-use crate::lanes::LanesConfig;
-use crate::rules::TwoChain;
+use crate::core::Core;
+use crate::effect::Effect;
 use crate::tips::Tips;
-
-fn core(me: u16) -> Core {
-    let config = Config {
-        me: ReplicaId(me),
-        epoch: epoch(4),
-        timing: Timing::default(),
-        lanes: LanesConfig::default(),
-        checkpoint_interval: 100,
-        notices: None,
-    };
-    Core::new(config, Box::new(TwoChain), Recovered::default(), 0).0
-}
 
 /// The first proposal of the epoch, naming `car` of lane 2 without a certificate.
 fn naming(car: CarId) -> Header {
@@ -84,6 +70,22 @@ fn what_is_missing_is_asked_of_the_proposer_after_a_while() {
     let due = core.deadline_ns();
     core.tick(due, &mut out);
     assert_eq!((votes(&out), requests(&out)), (0, 1));
+}
+
+#[test]
+fn once_the_proposer_was_asked_for_a_car_it_is_asked_for_its_bytes_at_once() {
+    let (mut core, tip) = (core(3), car(2, 1, CarId::ZERO, 1));
+    let mut out = propose(&mut core, 1, naming(tip.id()));
+    core.tick(core.deadline_ns(), &mut out);
+    assert_eq!(requests(&out), 1, "the car");
+    core.handle_owner_car(2, ReplicaId(2), tip.as_ref().clone(), &mut out);
+    let at_once = core.deadline_ns();
+    core.tick(at_once, &mut out);
+    assert_eq!((at_once, requests(&out)), (0, 2), "its bytes");
+    core.tick(1, &mut out);
+    assert_eq!(requests(&out), 2, "not twice");
+    core.batch_stored(2, batch(1).digest, &mut out);
+    assert_eq!(votes(&out), 1);
 }
 
 #[test]
