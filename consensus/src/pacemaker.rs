@@ -22,6 +22,8 @@ pub struct Pacemaker {
     deadline_ns: Nanos,
     /// Views given up since the last commit.
     given_up: u32,
+    /// So many are what `f` dead leaders cost in one round.
+    excused: u32,
     /// Smoothed duration of views that ended in a certificate.
     usual_ns: Nanos,
     /// The same, but falling at once and rising slowly: a single slow view hardly moves it.
@@ -44,6 +46,7 @@ impl Pacemaker {
             started_ns: now,
             deadline_ns: now,
             given_up: 0,
+            excused: VIEWS_PER_DEAD_LEADER * epoch.faults() as u32,
             usual_ns: 0,
             brisk_ns: 0,
             timeouts: vec![None; epoch.n],
@@ -76,12 +79,13 @@ impl Pacemaker {
         self.deadline_ns
     }
 
-    /// The view timeout now in force, in nanoseconds. Without a commit it doubles per dead leader that would
-    /// explain it, up to the largest: whatever the network's delay is, some day it suffices for the views
-    /// in a row that a commit needs. With a commit it is shown to suffice, and starts over.
+    /// The view timeout now in force, in nanoseconds. Once more views were given up without a commit than `f`
+    /// dead leaders explain, it doubles with each, up to the largest: whatever the network's delay is, some
+    /// day it suffices for the views in a row that a commit needs. With a commit it is shown to
+    /// suffice, and starts over.
     pub fn patience_ns(&self) -> Nanos {
         let base = self.timing.view_timeout_ns.max(SLACK * self.usual_ns);
-        let backoff = self.given_up / VIEWS_PER_DEAD_LEADER;
+        let backoff = self.given_up.saturating_sub(self.excused);
         (base << backoff.min(BACKOFF_MAX)).min(self.timing.view_timeout_max_ns)
     }
 

@@ -20,14 +20,14 @@ fn give_up(pacemaker: &mut Pacemaker, views: u64) {
 }
 
 #[test]
-fn patience_doubles_per_dead_leader_and_starts_over_with_a_commit() {
+fn patience_doubles_once_dead_leaders_no_longer_explain_it_and_starts_over_with_a_commit() {
     let (mut pacemaker, base) = (pacemaker(), Timing::default().view_timeout_ns);
     let mut patience = Vec::new();
     for _ in 0..4 {
         give_up(&mut pacemaker, 1);
         patience.push(pacemaker.patience_ns() / base);
     }
-    assert_eq!(patience, [1, 2, 2, 4]);
+    assert_eq!(patience, [1, 1, 2, 4], "two views are one dead leader of four");
     let next = pacemaker.view().next();
     pacemaker.enter_certified(next, 0);
     assert_eq!(pacemaker.patience_ns() / base, 4, "one view is no commit");
