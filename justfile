@@ -33,6 +33,14 @@ sim SEEDS='0..300' *ARGS:
 limits *ARGS:
     cargo run --release -- limits {{ARGS}}
 
+# BLS against Ed25519 certificates by size of the committee: table, crossover, plot with --plot FILE
+signatures *ARGS:
+    cargo run --release -- signatures {{ARGS}}
+
+# The three back ends in interleaved rounds: bulk, ping-pong, many clients
+transports *ARGS:
+    cargo run --release -- transports {{ARGS}}
+
 # Criterion benches of the signature schemes
 crypto-bench *ARGS:
     cargo bench -p crypto-bench {{ARGS}}

@@ -8,4 +8,6 @@ pub mod limits;
 pub mod load;
 pub mod node;
 pub mod run;
+pub mod signatures;
 pub mod sim;
+pub mod transports;

@@ -33,8 +33,12 @@ enum Command {
     Sim(::sim::SimArgs),
     /// Judges a run folder or a campaign folder again.
     Judge(cli::judge::Args),
-    /// Measures what this machine allows at most: dissemination alone, hashing, synced appends.
+    /// Measures what this machine allows at most: dissemination alone, hops, signatures, hashing, appends.
     Limits(cli::limits::Args),
+    /// Compares what BLS and Ed25519 certificates cost by size of the committee: table and plot.
+    Signatures(cli::signatures::Args),
+    /// Compares the three back ends of the transport in interleaved rounds.
+    Transports(cli::transports::Args),
     /// Judges evidence of a split from files and public keys alone: who is convicted of what.
     Audit(cli::audit::Args),
 }
@@ -50,6 +54,8 @@ fn main() -> ExitCode {
         Command::Sim(args) => cli::sim::main(&args),
         Command::Judge(args) => cli::judge::main(&args),
         Command::Limits(args) => cli::limits::main(&args),
+        Command::Signatures(args) => cli::signatures::main(&args),
+        Command::Transports(args) => cli::transports::main(&args),
         Command::Audit(args) => cli::audit::main(&args),
     };
     result.unwrap_or_else(|error| {

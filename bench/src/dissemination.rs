@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use measure::Usage;
 use transport::{Backend, PeerConfig, ServerConfig, public_key};
 
 use crate::BenchError;
@@ -57,6 +58,10 @@ impl Default for Plan {
 pub struct Bound {
     /// Transactions per second that all replicas held, window by window.
     pub windows_tps: Vec<f64>,
+    /// CPU seconds of the whole process, client included, window by window.
+    windows_cpu_s: Vec<f64>,
+    /// Transactions, window by window.
+    windows_txs: Vec<f64>,
 }
 
 impl Bound {
@@ -64,6 +69,14 @@ impl Bound {
     #[must_use]
     pub fn tps(&self) -> f64 {
         crate::median(&self.windows_tps)
+    }
+
+    /// CPU per transaction of all replicas and the client together, in microseconds; the median window.
+    #[must_use]
+    pub fn cpu_us_per_tx(&self) -> f64 {
+        let windows = self.windows_cpu_s.iter().zip(&self.windows_txs);
+        let each: Vec<f64> = windows.map(|(cpu_s, txs)| cpu_s * 1e6 / txs.max(1.0)).collect();
+        crate::median(&each)
     }
 }
 
@@ -136,23 +149,30 @@ pub fn run(plan: &Plan) -> Result<Bound, BenchError> {
     );
     let stop = shared.clone();
     threads.start("the client", move || client::run(&of, &servers, &stop))?;
-    let windows_tps = measure(plan, &shared, &threads)?;
-    Ok(Bound { windows_tps })
+    measure(plan, &shared, &threads)
 }
 
-fn measure(plan: &Plan, shared: &Shared, threads: &Threads) -> Result<Vec<f64>, BenchError> {
+fn measure(plan: &Plan, shared: &Shared, threads: &Threads) -> Result<Bound, BenchError> {
     threads.wait(|| shared.held.load(Ordering::Acquire) > 0)?;
     // Large committees take longer to fill their queues.
     std::thread::sleep(plan.warmup + plan.warmup * u32::from(plan.replicas) / 10);
-    let mut windows = Vec::with_capacity(plan.windows);
+    let mut bound = Bound {
+        windows_tps: Vec::with_capacity(plan.windows),
+        windows_cpu_s: Vec::with_capacity(plan.windows),
+        windows_txs: Vec::with_capacity(plan.windows),
+    };
     for _ in 0..plan.windows {
         let (before, start) = (shared.held.load(Ordering::Acquire), Instant::now());
+        let cpu_s = Usage::of_this_process().cpu_s();
         std::thread::sleep(plan.window);
-        let held = shared.held.load(Ordering::Acquire) - before;
-        windows.push(held as f64 / start.elapsed().as_secs_f64());
+        let held = (shared.held.load(Ordering::Acquire) - before) as f64;
+        bound.windows_tps.push(held / start.elapsed().as_secs_f64());
+        let now_s = Usage::of_this_process().cpu_s();
+        bound.windows_cpu_s.push(now_s - cpu_s);
+        bound.windows_txs.push(held);
     }
     threads.check()?;
-    Ok(windows)
+    Ok(bound)
 }
 
 type Ended = JoinHandle<Result<(), BenchError>>;

@@ -6,6 +6,9 @@ pub mod disk;
 pub mod dissemination;
 pub mod error;
 pub mod hashing;
+pub mod hops;
+pub mod latency;
+pub mod transports;
 
 pub use error::BenchError;
 

@@ -14,8 +14,8 @@ use crate::effect::{Check, Effect, Nanos};
 use crate::lanes::AckShares;
 use crate::tree::{Block, Tree};
 
-/// Most own heights remembered; also how far ahead shares are kept, in intervals.
-const HEIGHTS_MAX: usize = 8;
+/// Most own heights remembered; also how far ahead shares are kept, in steps.
+const HEIGHTS_MAX: usize = 64;
 /// Most heights for which the shares of one replica are kept, the newest ones: nobody crowds out
 /// anybody else, and heights that never get their quorum do not keep later ones from theirs.
 const HEIGHTS_PER_REPLICA_MAX: usize = 4;
@@ -138,13 +138,13 @@ impl Core {
             .newest
             .as_ref()
             .map_or(Height(0), |c| c.height);
-        let interval = self.config.checkpoint_interval;
+        let step = self.config.checkpoint_step;
         let useful = share.replica == from
             && share.epoch == self.config.epoch.id
             && self.config.epoch.members.contains(from)
             && share.height > newest
-            && share.height.0.is_multiple_of(interval)
-            && share.height.0 <= self.tree.tip().height.0 + HEIGHTS_MAX as u64 * interval;
+            && share.height.0.is_multiple_of(step)
+            && share.height.0 <= self.tree.tip().height.0 + HEIGHTS_MAX as u64 * step;
         if !useful {
             return;
         }

@@ -1,6 +1,10 @@
-//! The open-box detector's first half: commit notices. Every replica tells all others its newest
+//! The open-box detector's first half: commit notices. Every replica tells others its newest
 //! committed block; one that committed another block at that height asks for the proof. A notice
 //! alone changes nothing, and costs at most one constant-size question per peer and interval.
+//!
+//! Only a few others are told at a time, in turn: two halves of a committee find each other through the first pair
+//! that talks, and all of them together say it to many pairs at once, while everybody telling everybody costs
+//! a committee of thirty more than a tenth of its time.
 
 use types::{Height, Message, Mode, Notice, ProofRequest, ReplicaId, SignerSet};
 
@@ -16,11 +20,16 @@ pub struct Notices {
     pub idle_ns: Nanos,
 }
 
+/// So many are told at a time: all others in a committee of seven.
+const FANOUT: usize = 6;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Detector {
     told: Height,
     told_ns: Nanos,
+    /// Whose turn it is next, among all others.
+    turn: usize,
     /// Each peer's newest notice beyond the own tip.
     heard: Vec<Option<Notice>>,
     /// What each peer was asked to prove, and when.
@@ -34,10 +43,23 @@ impl Detector {
         Detector {
             told: Height(0),
             told_ns: 0,
+            turn: 0,
             heard: vec![None; n],
             asked: vec![None; n],
             differed: vec![Height(0); n],
         }
+    }
+}
+
+impl Detector {
+    /// The next few of `others`, who come after `me` in a ring.
+    fn next_audience(&mut self, me: ReplicaId, others: SignerSet) -> SignerSet {
+        let later = others.iter().filter(|id| *id > me);
+        let ring: Vec<ReplicaId> = later.chain(others.iter().filter(|id| *id < me)).collect();
+        let some = ring.iter().cycle().skip(self.turn % ring.len().max(1));
+        let told = FANOUT.min(ring.len());
+        self.turn = (self.turn + told) % ring.len().max(1);
+        some.take(told).copied().collect()
     }
 }
 
@@ -62,7 +84,8 @@ impl Core {
         }
         self.detector.told = self.tree.tip().height;
         self.detector.told_ns = now;
-        self.tell_commit(self.config.others(), out);
+        let audience = self.detector.next_audience(self.config.me, self.config.others());
+        self.tell_commit(audience, out);
         for at in 0..self.detector.heard.len() {
             if let Some(notice) = self.detector.heard[at].take() {
                 self.handle_notice(now, ReplicaId(at as u16), &notice, out);
@@ -152,5 +175,28 @@ impl Core {
     pub fn expects_proof(&self, from: ReplicaId, height: Height) -> bool {
         let asked = self.detector.asked.get(from.index());
         asked.is_some_and(|asked| asked.is_some_and(|(at, _)| at == height))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_committee_is_told_at_once_and_a_large_one_in_turn() {
+        let (me, all) = (ReplicaId(3), SignerSet::all(7));
+        let others = all.difference([me].into_iter().collect());
+        assert_eq!(Detector::new(7).next_audience(me, others), others);
+
+        let others = SignerSet::all(30).difference([me].into_iter().collect());
+        let mut detector = Detector::new(30);
+        let mut told = SignerSet::EMPTY;
+        for round in 1..=5 {
+            let audience = detector.next_audience(me, others);
+            assert_eq!(audience.len(), FANOUT);
+            told = told.union(audience);
+            assert!(told.len() == (round * FANOUT).min(29), "nobody twice before all were told");
+        }
+        assert_eq!(told, others);
     }
 }

@@ -191,8 +191,8 @@ pub struct Config {
     pub epoch: Epoch,
     pub timing: Timing,
     pub lanes: LanesConfig,
-    /// A checkpoint is taken at every height divisible by this.
-    pub checkpoint_interval: u64,
+    /// Checkpoints are taken at some of the heights divisible by this; which, the driver knows.
+    pub checkpoint_step: u64,
     /// Commit notices; none: the detector is off (`baseline`, and recovery epochs).
     pub notices: Option<Notices>,
 }

@@ -97,7 +97,7 @@ impl Core {
         for (block, (_, proof)) in path.into_iter().zip(proofs.into_iter().rev()) {
             let (height, view) = (block.header.height, block.header.view);
             self.leaders.committed(&block.header);
-            if height.0.is_multiple_of(self.config.checkpoint_interval) {
+            if height.0.is_multiple_of(self.config.checkpoint_step) {
                 self.keep_order_state(&block);
             }
             self.lanes.committed(&block.cut);

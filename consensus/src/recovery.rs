@@ -100,7 +100,7 @@ impl Recovery {
         let of = config.epoch;
         let config = Config {
             epoch: of.recovery(),
-            checkpoint_interval: u64::MAX,
+            checkpoint_step: u64::MAX,
             notices: None,
             ..config.clone()
         };

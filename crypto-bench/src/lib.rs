@@ -1,5 +1,7 @@
 //! What the benches have in common: committees with deterministic keys, and their signatures.
 
+pub mod costs;
+
 use bytes::Bytes;
 use crypto::{Addresses, Engine, Secrets, VoteScheme, committee_of};
 use types::{BlockId, CommitRule, Committee, Digest, Epoch, Multisig, ReplicaId, View};

@@ -26,6 +26,8 @@ pub const SPEC: &str = "spec.toml";
 pub const FINGERPRINT: &str = "fingerprint.json";
 /// Phases, faults, process starts and ends.
 pub const EVENTS: &str = "events.jsonl";
+/// What dissemination alone reached just before the run, where the spec asks for it.
+pub const BOUND: &str = "bound.json";
 /// The judgement.
 pub const SUMMARY: &str = "summary.json";
 /// Checksums of everything else.

@@ -101,6 +101,9 @@ pub struct RunRecord {
     /// Delay of every link between replicas, one way.
     #[serde(default)]
     pub delay_ms: f64,
+    /// Round trips between the regions that the replicas sit in, replica `i` in region `i` modulo their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wan_rtt_ms: Option<Vec<Vec<f64>>>,
     /// Bounds.
     pub thresholds: Thresholds,
     /// When the run was begun.

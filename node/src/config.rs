@@ -243,9 +243,12 @@ pub struct LanesSection {
     /// Executed batches kept in memory for replicas that lag.
     #[serde(deserialize_with = "checked::ranged::<_, 0, { 1 << 40 }>")]
     pub retention_bytes: u64,
-    /// Blocks between two checkpoints.
+    /// Most blocks between two checkpoints.
     #[serde(deserialize_with = "checked::ranged::<_, 1, 1_000_000_000>")]
     pub checkpoint_interval: u64,
+    /// After so many bytes of batches a checkpoint is due sooner. Both must be alike at all replicas.
+    #[serde(deserialize_with = "checked::ranged::<_, 65_536, { 1 << 40 }>")]
+    pub checkpoint_bytes: u64,
 }
 
 impl Default for LanesSection {
@@ -257,6 +260,7 @@ impl Default for LanesSection {
             window_bytes: 64 << 20,
             retention_bytes: 128 << 20,
             checkpoint_interval: 128,
+            checkpoint_bytes: 64 << 20,
         }
     }
 }

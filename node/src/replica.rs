@@ -38,6 +38,7 @@ use gateway::Gateway;
 use inbound::{Budgets, Pending};
 use outbox::Outbox;
 use snapshots::Snapshots;
+use snapshots::due::{self, Due};
 use store::BatchStore;
 
 /// Heights whose commit proofs are kept for receipts.
@@ -110,8 +111,10 @@ pub struct ReplicaConfig {
     pub app: AppKind,
     pub timing: Timing,
     pub lanes: LanesConfig,
-    /// A checkpoint at every height divisible by this.
+    /// Most blocks between two checkpoints.
     pub checkpoint_interval: u64,
+    /// After so many bytes of batches a checkpoint is due sooner.
+    pub checkpoint_bytes: u64,
     /// False: `memory` durability, nothing is written and nothing waits for a disk.
     pub durable: bool,
     /// A batch is cut at this size at the latest, in bytes.
@@ -208,6 +211,7 @@ pub struct Replica<P: Platform> {
     gateway: Gateway,
     outbox: Outbox,
     snapshots: Snapshots,
+    checkpoint_due: Due,
     rules: RulesFactory,
     effects: Vec<Effect>,
     /// While the working epoch is split: what comes after it.
@@ -285,7 +289,7 @@ impl<P: Platform> Replica<P> {
             epoch: config.epoch,
             timing: config.timing,
             lanes: config.lanes,
-            checkpoint_interval: config.checkpoint_interval,
+            checkpoint_step: due::step(config.checkpoint_interval),
             notices: config.recovery.map(|policy| consensus::Notices {
                 interval_ns: policy.notice_ns,
                 idle_ns: policy.notice_max_ns,
@@ -309,6 +313,7 @@ impl<P: Platform> Replica<P> {
             exec,
             store,
             snapshots,
+            checkpoint_due: Due::new(config.checkpoint_interval, config.checkpoint_bytes),
             rules,
             effects,
             recovery: None,

@@ -344,6 +344,7 @@ fn replica_config(config: &NodeConfig, setup: &Setup) -> ReplicaConfig {
             ..LanesConfig::default()
         },
         checkpoint_interval: config.lanes.checkpoint_interval,
+        checkpoint_bytes: config.lanes.checkpoint_bytes,
         durable: setup.durability == Durability::Strict,
         batch_bytes: config.lanes.batch_bytes as usize,
         window_bytes: config.lanes.window_bytes,

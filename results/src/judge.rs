@@ -11,12 +11,13 @@ use measure::{
 use crate::consistency::{Consistency, compare};
 use crate::drill;
 use crate::drill_stats;
-use crate::judgement::{FaultEffect, Judgement, Reason, ReplicaSummary, RunJudgement};
+use crate::judgement::{DisseminationShare, FaultEffect, Judgement, Reason, ReplicaSummary, RunJudgement};
 use crate::overhead::{self, Conclusion, Overhead};
 use crate::record::{self, Record};
 use crate::rules;
 use crate::tx_check;
 use crate::verdict::Verdict;
+use crate::wan;
 
 /// Figures after a fault are taken from this long after the last one.
 const SETTLED_AFTER_S: f64 = 5.0;
@@ -174,6 +175,8 @@ fn judge_run(root: &Path) -> RunJudgement {
         reconnects: 0,
         failovers: 0,
         consistency: Consistency::default(),
+        dissemination: None,
+        wan_floor_p50_ms: None,
         fault_effect: None,
         drills: Vec::new(),
         transactions: None,
@@ -210,6 +213,11 @@ fn fill(run: &mut RunJudgement, record: &Record) {
     run.reconnects = record.sum(|load| load.reconnects);
     run.failovers = record.sum(|load| load.failovers);
     run.consistency = compare(&record.ledgers);
+    run.dissemination = record.bound_tps.map(|bound_tps| DisseminationShare {
+        bound_tps,
+        share: run.achieved_tps / bound_tps,
+    });
+    run.wan_floor_p50_ms = wan::floor_p50_ms(&record.run);
     run.fault_effect = fault_effect(record);
     run.drills = drill::reports(record);
     if !record.receipts.is_empty() {

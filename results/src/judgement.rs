@@ -87,6 +87,13 @@ pub struct RunJudgement {
     pub failovers: u64,
     /// Comparison of the replicas' ledgers.
     pub consistency: Consistency,
+    /// Share of what dissemination alone reached on the machine just before; absent where it was not measured.
+    #[serde(default)]
+    pub dissemination: Option<DisseminationShare>,
+    /// Least median latency that the delays between regions allow, in milliseconds; absent where there are no
+    /// regions.
+    #[serde(default)]
+    pub wan_floor_p50_ms: Option<f64>,
     /// Throughput before and after the faults; absent without faults.
     pub fault_effect: Option<FaultEffect>,
     /// What every attack of a drill came to.
@@ -97,6 +104,15 @@ pub struct RunJudgement {
     pub transactions: Option<TxCheck>,
     /// What the replicas report of themselves.
     pub replicas: Vec<ReplicaSummary>,
+}
+
+/// The bound that no replica on the same transport can exceed, and how near the run came to it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct DisseminationShare {
+    /// Median transactions per second of dissemination alone.
+    pub bound_tps: f64,
+    /// Achieved, over the bound.
+    pub share: f64,
 }
 
 /// Throughput around the faults, from the one-second series.

@@ -11,6 +11,7 @@ use measure::{
     Event, Fingerprint, IncidentLine, Ledger, LoadResult, MeasureError, Outcomes, Percentiles,
     Phase, Receipts, ReplicaReport, RunFolder, RunRecord, SealState, SeriesRow, folder,
 };
+use serde::Deserialize;
 
 use crate::judgement::Reason;
 use crate::verdict::Verdict;
@@ -28,6 +29,8 @@ pub(crate) struct Record {
     pub incidents: Vec<(u32, Vec<IncidentLine>)>,
     /// What every generator was told, where it kept that, and until when it listened.
     pub receipts: Vec<(Receipts, u64)>,
+    /// Transactions per second of dissemination alone, where it was measured before the run.
+    pub bound_tps: Option<f64>,
     pub corrected: Percentiles,
     pub service: Percentiles,
     pub lag: Percentiles,
@@ -136,7 +139,18 @@ pub(crate) fn read(root: &Path, reasons: &mut Vec<Reason>) -> Option<Record> {
             None
         });
     }
+    let bound = run_folder.path(folder::BOUND);
+    let bound_tps = match bound.exists() {
+        true => keep(
+            read_json::<Bound>(&bound, "bound"),
+            Verdict::Inconclusive,
+            reasons,
+        ),
+        false => None,
+    };
+    let bound_tps = bound_tps.and_then(|bound| bound.of(run.replicas));
     Some(Record {
+        bound_tps,
         run,
         fingerprint,
         events,
@@ -150,6 +164,25 @@ pub(crate) fn read(root: &Path, reasons: &mut Vec<Reason>) -> Option<Record> {
         service,
         lag,
     })
+}
+
+/// `bound.json`, as far as it concerns a run.
+#[derive(Deserialize)]
+struct Bound {
+    dissemination: Vec<BoundAt>,
+}
+
+#[derive(Deserialize)]
+struct BoundAt {
+    replicas: u32,
+    tps: f64,
+}
+
+impl Bound {
+    fn of(&self, replicas: u32) -> Option<f64> {
+        let here = self.dissemination.iter().find(|at| at.replicas == replicas);
+        here.map(|at| at.tps).filter(|tps| *tps > 0.0)
+    }
 }
 
 fn read_seal(run_folder: &RunFolder, reasons: &mut Vec<Reason>) {

@@ -144,6 +144,20 @@ fn append_reasons(text: &mut String, judgement: &Judgement) {
             .point
             .as_ref()
             .map_or_else(|| run.name.clone(), |point| format!("#{}", point.index));
+        if let Some(bound) = &run.dissemination {
+            text.push_str(&format!(
+                "{id} dissemination alone: {:.0}/s just before; the run reached {:.1} % of it\n",
+                bound.bound_tps,
+                bound.share * 100.0
+            ));
+        }
+        if let Some(floor_ms) = run.wan_floor_p50_ms.filter(|_| run.corrected.count > 0) {
+            let p50_ms = run.corrected.p50_ns as f64 * 1e-6;
+            text.push_str(&format!(
+                "{id} regions: their delays allow a median of {floor_ms:.0} ms at best; p50 is {:.2} of it\n",
+                p50_ms / floor_ms
+            ));
+        }
         if let Some(effect) = &run.fault_effect {
             let tps = |tps: Option<f64>| tps.map_or("?".into(), |tps| format!("{tps:.0}"));
             text.push_str(&format!(

@@ -30,6 +30,16 @@ fn expect_folder(verdict: Verdict, text: &str, root: &std::path::Path) {
 }
 
 #[test]
+fn throughput_is_a_share_of_what_dissemination_alone_reached() {
+    let mut sample = Sample::passing();
+    sample.bound_tps = Some(400.0);
+    let judgement = judge(&sample.write());
+    let found = judgement.runs[0].dissemination.unwrap();
+    assert_eq!((found.bound_tps, found.share), (400.0, 0.25));
+    assert!(table(&judgement).contains("400/s just before; the run reached 25.0 % of it"));
+}
+
+#[test]
 fn the_sample_passes_with_its_figures() {
     let judgement = judge(&Sample::passing().write());
     let run = &judgement.runs[0];

@@ -13,6 +13,7 @@ use crate::spec::{Point, Spec};
 pub(crate) fn node(
     spec: &Spec,
     point: &Point,
+    index: u32,
     addresses: &Addresses,
     paths: &NodePaths<'_>,
 ) -> String {
@@ -29,10 +30,9 @@ pub(crate) fn node(
     let mut transport = Table::new();
     put(&mut transport, "backend", point.backend.name());
     put(&mut transport, "encryption", point.encryption);
-    if point.delay_ms > 0.0 {
-        let mut shape = Table::new();
-        put(&mut shape, "delay_ms", point.delay_ms);
-        put(&mut transport, "shape", vec![Value::Table(shape)]);
+    let shapes = shapes(spec, point, index);
+    if !shapes.is_empty() {
+        put(&mut transport, "shape", shapes);
     }
     put(&mut root, "transport", transport);
 
@@ -60,6 +60,28 @@ pub(crate) fn node(
     }
     merge(&mut root, &spec.node);
     root.to_string()
+}
+
+/// How the links from this replica behave, where the spec delays them.
+fn shapes(spec: &Spec, point: &Point, index: u32) -> Vec<Value> {
+    let shape = |to: Option<u32>, delay_ms: f64| {
+        let mut shape = Table::new();
+        if let Some(to) = to {
+            put(&mut shape, "to", i64::from(to));
+        }
+        put(&mut shape, "delay_ms", delay_ms);
+        Value::Table(shape)
+    };
+    match &spec.wan {
+        Some(wan) => {
+            let others = (0..point.replicas).filter(|other| *other != index);
+            others
+                .map(|other| shape(Some(other), wan.delay_ms(index, other)))
+                .collect()
+        }
+        None if point.delay_ms > 0.0 => vec![shape(None, point.delay_ms)],
+        None => Vec::new(),
+    }
 }
 
 /// Keys of a replica's configuration that come from axes and placement.

@@ -29,6 +29,8 @@ use schedule::{Action, Schedule};
 
 /// Keys are made within this time.
 const KEYGEN_WITHIN: Duration = Duration::from_secs(60);
+/// Beyond its seconds, the bound is measured within this time.
+const BOUND_WITHIN: Duration = Duration::from_secs(60);
 /// Time for generators to connect before the first intended send.
 const LOAD_LEAD: Duration = Duration::from_millis(1_500);
 /// Further time for them per replica.
@@ -105,6 +107,10 @@ impl<'a> Run<'a> {
     }
 
     fn drive(&mut self) -> Result<(), TestbedError> {
+        if self.spec.dissemination_s > 0 {
+            self.tell("dissemination alone");
+            self.measure_bound()?;
+        }
         self.tell("keys");
         let addresses = self.provider.addresses(self.point.replicas)?;
         self.generate_keys(&addresses)?;
@@ -138,6 +144,49 @@ impl<'a> Run<'a> {
         self.follow(Schedule::new(&self.spec.load, &self.point.faults, start_ns))
     }
 
+    /// `reforge limits` with the run's committee, frames and back end, while nothing else runs.
+    fn measure_bound(&mut self) -> Result<(), TestbedError> {
+        let out = self.folder.path(folder::BOUND);
+        let log = self.folder.path("bound.log");
+        let seconds = self.spec.dissemination_s;
+        let mut plan = self.plan("bound", log.clone());
+        plan.arguments = ["limits", "--dissemination-only"].map(str::to_owned).into();
+        let arguments = [
+            ("--replicas", self.point.replicas.to_string()),
+            ("--seconds", seconds.to_string()),
+            ("--backend", self.point.backend.name().into()),
+            ("--tx-bytes", self.point.size_bytes.to_string()),
+            ("--out", out.to_string_lossy().into_owned()),
+        ];
+        for (flag, value) in arguments {
+            plan.arguments.extend([flag.to_owned(), value]);
+        }
+        if self.point.encryption {
+            plan.arguments.push("--encryption".into());
+        }
+        let within = BOUND_WITHIN + Duration::from_secs(u64::from(seconds));
+        self.finish(&plan, within, &log)
+    }
+
+    /// Runs a program of ours to its end.
+    fn finish(
+        &mut self,
+        plan: &ProcessPlan,
+        within: Duration,
+        log: &Path,
+    ) -> Result<(), TestbedError> {
+        let mut process = self.provider.start(plan)?;
+        let exit = process.wait_until(Instant::now() + within)?;
+        match exit {
+            Some(exit) if exit.is_success() => Ok(()),
+            _ => Err(TestbedError::Setup(format!(
+                "{}: expected exit code 0 within {within:?}, found {exit:?}; it said:\n{}",
+                plan.name,
+                tail(log)
+            ))),
+        }
+    }
+
     /// `reforge keygen`, then the public part is copied into the record.
     fn generate_keys(&mut self, addresses: &[Addresses]) -> Result<(), TestbedError> {
         let scratch = self.folder.path(SCRATCH);
@@ -160,14 +209,7 @@ impl<'a> Run<'a> {
         for (flag, value) in arguments {
             plan.arguments.extend([flag.to_owned(), value]);
         }
-        let mut keygen = self.provider.start(&plan)?;
-        let exit = keygen.wait_until(Instant::now() + KEYGEN_WITHIN)?;
-        if !exit.is_some_and(|exit| exit.is_success()) {
-            return Err(TestbedError::Setup(format!(
-                "keygen: expected exit code 0 within {KEYGEN_WITHIN:?}, found {exit:?}; it said:\n{}",
-                tail(&log)
-            )));
-        }
+        self.finish(&plan, KEYGEN_WITHIN, &log)?;
         let (made, kept) = (scratch.join(COMMITTEE), self.folder.path(COMMITTEE));
         fs::copy(&made, &kept).map_err(io("copy the committee file", &made))?;
         Ok(())
@@ -188,7 +230,7 @@ impl<'a> Run<'a> {
             report: &part,
             control: control.as_deref(),
         };
-        let text = config::node(self.spec, self.point, addresses, &paths);
+        let text = config::node(self.spec, self.point, index, addresses, &paths);
         let liar = self.point.adversaries.iter().find(|l| l.replica == index);
         let drill = self.drill.as_ref();
         let command = match (liar, drill.and_then(|drill| drill.command(index))) {
@@ -397,6 +439,7 @@ fn record(spec: &Spec, point: &Point, options: &Options, provider: &str) -> RunR
         drill: point.drill,
         recovery: point.recovery,
         delay_ms: point.delay_ms,
+        wan_rtt_ms: spec.wan.as_ref().map(|wan| wan.rtt_ms.clone()),
         thresholds: point.thresholds,
         begun: WallAnchor::now(),
         command: options.command.clone(),

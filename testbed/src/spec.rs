@@ -31,6 +31,10 @@ pub struct Spec {
     /// How often every point is run; every second round goes backwards, against drift.
     #[serde(default = "one_u32")]
     pub repetitions: u32,
+    /// Seconds for which dissemination alone is measured before every run, so that its throughput can be
+    /// given as a share of that bound; 0: not at all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dissemination_s: u32,
     /// Where processes run.
     #[serde(default)]
     pub provider: ProviderKind,
@@ -43,6 +47,9 @@ pub struct Spec {
     /// Timers of the replicas.
     #[serde(default)]
     pub timing: TimingSpec,
+    /// Where the replicas sit; absent: all links have the delay of the axis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wan: Option<WanSpec>,
     /// Further keys of every replica's configuration, passed on as they are.
     #[serde(default)]
     pub node: toml::Table,
@@ -147,6 +154,25 @@ axes::named! {
 axes::named! {
     /// What the transactions do.
     Workload { Put = "put", Transfer = "transfer", Mix = "mix" }
+}
+
+/// Regions with the round trips between them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WanSpec {
+    /// Round trips in milliseconds, symmetrical; the diagonal is the one within a region. Replica `i` sits in
+    /// region `i` modulo their number, and clients beside the replica that they talk to.
+    pub rtt_ms: Vec<Vec<f64>>,
+}
+
+impl WanSpec {
+    /// One way from one replica to another, in milliseconds.
+    #[must_use]
+    pub fn delay_ms(&self, from: u32, to: u32) -> f64 {
+        let regions = self.rtt_ms.len().max(1);
+        let at = |replica: u32| replica as usize % regions;
+        self.rtt_ms[at(from)][at(to)] / 2.0
+    }
 }
 
 /// Timers of the replicas.
@@ -258,6 +284,10 @@ pub fn quick_spec(overrides: &[String]) -> Result<Spec, TestbedError> {
         "specs/quick.toml (embedded)",
         overrides,
     )
+}
+
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 fn one() -> u64 {

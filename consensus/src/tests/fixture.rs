@@ -87,7 +87,7 @@ pub fn core(me: u16) -> Core {
         epoch: epoch(4),
         timing: Timing::default(),
         lanes: LanesConfig::default(),
-        checkpoint_interval: 100,
+        checkpoint_step: 100,
         notices: None,
     };
     Core::new(config, Box::new(TwoChain), Recovered::default(), 0).0

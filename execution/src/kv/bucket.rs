@@ -1,6 +1,6 @@
 //! One part of the `kv` state.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use hashbrown::HashTable;
 use types::Digest;
@@ -19,18 +19,74 @@ struct Account {
     balance: u64,
 }
 
-/// Records are kept as they arrive, `key_len key value`, in one allocation each: a copy of the
-/// bucket shares them, and their byte order is an order by key.
+/// Where a record lies in its bucket's arena. Room beyond its length is left by a longer one.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    at: u32,
+    len: u32,
+    room: u32,
+}
+
+/// Bytes of one bucket's records.
+#[derive(Debug, Clone, Default)]
+struct Arena {
+    bytes: Vec<u8>,
+    /// Bytes that no record uses.
+    unused: usize,
+}
+
+/// Records are kept as they arrive, `key_len key value`, in one allocation for all of them: the first write
+/// after a snapshot copies the bucket in one go, where a record each would cost an allocation
+/// per write. Their byte order is an order by key.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Bucket {
-    records: HashTable<Arc<[u8]>>,
+    records: HashTable<Slot>,
+    arena: Arena,
     accounts: HashTable<Account>,
     records_bytes: usize,
     digest: OnceLock<Digest>,
 }
 
-fn record_hash(record: &[u8]) -> u64 {
-    slot_hash(key_of(record).unwrap_or_default())
+/// Below this many unused bytes an arena is left as it is.
+const UNUSED_MIN: usize = 4096;
+/// An arena grows by this part of itself at once.
+const GROWTH_SHARE: usize = 8;
+
+impl Arena {
+    fn record(&self, slot: &Slot) -> &[u8] {
+        &self.bytes[slot.at as usize..][..slot.len as usize]
+    }
+
+    fn add(&mut self, record: &[u8]) -> Slot {
+        let spare = self.bytes.capacity() - self.bytes.len();
+        if spare < record.len() {
+            let more = record.len().max(self.bytes.len() / GROWTH_SHARE);
+            self.bytes.reserve_exact(more);
+        }
+        // The state's limit keeps an arena, of which at most half is unused, below 4 GiB.
+        let at = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(record);
+        Slot {
+            at,
+            len: record.len() as u32,
+            room: record.len() as u32,
+        }
+    }
+
+    /// Overwrites the record, in its place if it has room for the new one.
+    fn replace(&mut self, slot: &mut Slot, record: &[u8]) {
+        if record.len() > slot.room as usize {
+            self.unused += slot.room as usize;
+            *slot = self.add(record);
+            return;
+        }
+        slot.len = record.len() as u32;
+        self.bytes[slot.at as usize..][..record.len()].copy_from_slice(record);
+    }
+
+    fn hash(&self, slot: &Slot) -> u64 {
+        slot_hash(key_of(self.record(slot)).unwrap_or_default())
+    }
 }
 
 fn account_hash(id: u64) -> u64 {
@@ -39,9 +95,9 @@ fn account_hash(id: u64) -> u64 {
 
 impl Bucket {
     pub(super) fn value(&self, key: &[u8]) -> Option<&[u8]> {
-        let is_it = |record: &Arc<[u8]>| key_of(record) == Some(key);
-        let record = self.records.find(slot_hash(key), is_it)?;
-        record.get(1 + key.len()..)
+        let is_it = |slot: &Slot| key_of(self.arena.record(slot)) == Some(key);
+        let slot = self.records.find(slot_hash(key), is_it)?;
+        self.arena.record(slot).get(1 + key.len()..)
     }
 
     /// Loads the bucket's own cache line.
@@ -57,7 +113,8 @@ impl Bucket {
 
     /// A record that is likely under `hash`, without looking into it.
     pub(super) fn candidate(&self, hash: u64) -> Option<&[u8]> {
-        self.records.iter_hash(hash).next().map(|record| &**record)
+        let slot = self.records.iter_hash(hash).next()?;
+        Some(self.arena.record(slot))
     }
 
     /// By how much the counted size changes; none if it would grow by more than `room`.
@@ -65,9 +122,11 @@ impl Bucket {
         let hash = slot_hash(key);
         let head = &record[..1 + key.len()];
         // The first byte is the key's length: equal heads mean equal keys.
-        let stored = self.records.find_mut(hash, |old| old.starts_with(head));
+        let arena = &self.arena;
+        let is_it = |slot: &Slot| arena.record(slot).starts_with(head);
+        let stored = self.records.find_mut(hash, is_it);
         let grown = match &stored {
-            Some(old) => record.len() as i64 - old.len() as i64,
+            Some(old) => record.len() as i64 - i64::from(old.len),
             None => record.len() as i64 + ITEM_OVERHEAD_BYTES as i64,
         };
         if grown > 0 && grown.unsigned_abs() > room {
@@ -75,20 +134,36 @@ impl Bucket {
         }
         match stored {
             Some(old) => {
-                self.records_bytes = self.records_bytes - old.len() + record.len();
-                match Arc::get_mut(old) {
-                    Some(place) if place.len() == record.len() => place.copy_from_slice(record),
-                    _ => *old = Arc::from(record),
-                }
+                self.records_bytes = self.records_bytes - old.len as usize + record.len();
+                self.arena.replace(old, record);
             }
             None => {
                 self.records_bytes += record.len();
-                let rehash = |record: &Arc<[u8]>| record_hash(record);
-                self.records.insert_unique(hash, Arc::from(record), rehash);
+                let slot = self.arena.add(record);
+                let arena = &self.arena;
+                let rehash = |slot: &Slot| arena.hash(slot);
+                self.records.insert_unique(hash, slot, rehash);
             }
         }
         self.digest.take();
+        self.tidy();
         Some(grown)
+    }
+
+    /// Makes an arena anew that is half unused.
+    fn tidy(&mut self) {
+        let unused = self.arena.unused;
+        if unused < UNUSED_MIN || unused < self.arena.bytes.len() / 2 {
+            return;
+        }
+        let mut fresh = Arena {
+            bytes: Vec::with_capacity(self.records_bytes),
+            unused: 0,
+        };
+        for slot in self.records.iter_mut() {
+            *slot = fresh.add(self.arena.record(slot));
+        }
+        self.arena = fresh;
     }
 
     pub(super) fn balance(&self, id: u64) -> Option<u64> {
@@ -132,7 +207,8 @@ impl Bucket {
 
     /// `records:u32 { len:u32 record } accounts:u32 { id:u64 balance:u64 }`, both in order.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        let mut records: Vec<&[u8]> = self.records.iter().map(|record| &**record).collect();
+        let slots = self.records.iter();
+        let mut records: Vec<&[u8]> = slots.map(|slot| self.arena.record(slot)).collect();
         records.sort_unstable();
         out.extend_from_slice(&(records.len() as u32).to_le_bytes());
         for record in records {
@@ -182,5 +258,38 @@ impl Bucket {
             bucket.set_balance(id, balance);
         }
         Ok((bucket, bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_that_grow_leave_no_more_than_as_much_unused_as_used() {
+        let mut bucket = Bucket::default();
+        let mut copy = Bucket::default();
+        for round in 0..400usize {
+            for name in 0u8..8 {
+                // Each time a little longer, so that no place is used again.
+                let mut record = vec![1, name];
+                record.resize(16 + round, round as u8);
+                bucket.put(&record, &[name], u64::MAX).unwrap();
+                let arena = &bucket.arena;
+                assert!(arena.bytes.len() <= 2 * bucket.records_bytes + UNUSED_MIN + record.len());
+                assert!(bucket.value(&[name]).unwrap().iter().all(|b| *b == round as u8));
+            }
+            if round == 200 {
+                copy = bucket.clone();
+            }
+        }
+        assert!((0u8..8).all(|name| copy.value(&[name]).unwrap()[0] == 200));
+        // A shorter one stays where it is, and its room can be used again.
+        let before = bucket.arena.bytes.len();
+        for record in [&[1u8, 3, 9][..], &[1, 3, 8, 8, 8]] {
+            bucket.put(record, &[3], u64::MAX).unwrap();
+            assert_eq!(bucket.value(&[3]).unwrap(), &record[2..]);
+        }
+        assert_eq!(bucket.arena.bytes.len(), before);
     }
 }

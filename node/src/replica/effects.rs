@@ -140,9 +140,12 @@ impl<P: Platform> Replica<P> {
             Effect::Committed { height, proof, .. } => self.committed(now, which, height, proof),
             Effect::Deliver(block) if which == Which::Working => {
                 let (height, id) = (block.header.height, block.id);
+                let fresh = height > self.exec.height();
+                let bytes = block.batches.iter().map(|(_, batch)| u64::from(batch.len_bytes));
+                let due = fresh && self.checkpoint_due.executed(height, bytes.sum());
                 let last = (block.header.payload != types::Digest::ZERO).then(|| block.clone());
                 self.execute(block);
-                self.after_execution(now, height, id);
+                self.after_execution(now, height, id, due);
                 if let Some(block) = last {
                     self.end_epoch(now, block);
                 }
@@ -266,13 +269,12 @@ impl<P: Platform> Replica<P> {
         }
     }
 
-    fn after_execution(&mut self, now: u64, height: Height, id: types::BlockId) {
+    fn after_execution(&mut self, now: u64, height: Height, id: types::BlockId, due: bool) {
         if std::mem::take(&mut self.first_block_due) {
             let epoch = self.config.epoch.id;
             self.note(now, What::FirstBlock { epoch, height });
         }
-        if height.0.is_multiple_of(self.config.checkpoint_interval) && height == self.exec.height()
-        {
+        if due && height == self.exec.height() {
             use types::Wire;
             let order = self.core.order_state(height).map(Wire::encode);
             if let Some(order) = order {

@@ -357,7 +357,6 @@ impl<P: Platform> Replica<P> {
         self.lineage.drain(..surplus);
         let config = Config {
             epoch,
-            checkpoint_interval: self.config.checkpoint_interval,
             notices: self.core.config().notices,
             ..self.core.config().clone()
         };
@@ -384,6 +383,7 @@ impl<P: Platform> Replica<P> {
             proofs: std::mem::take(&mut self.proofs),
         });
         self.snapshots.take(&self.exec, &[]);
+        self.checkpoint_due.restart();
         self.resumed = true;
         self.first_block_due = true;
         self.gateway.resume();

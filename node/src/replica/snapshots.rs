@@ -5,6 +5,7 @@
 //! state  := H(execution_digest | H(order))        what a quorum signs
 //! ```
 
+pub(super) mod due;
 mod hashing;
 
 use std::collections::BTreeMap;
@@ -511,6 +512,7 @@ impl<P: Platform> Replica<P> {
             .install_snapshot(now, opened.order, cert.clone(), &mut self.effects)
         {
             self.exec = opened.executor;
+            self.checkpoint_due.restart();
             self.snapshots.forget_hashing();
             self.snapshots.restore(cert, &self.exec, opened.order_bytes);
             self.store.forget_up_to(height);

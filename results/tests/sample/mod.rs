@@ -34,6 +34,8 @@ pub struct Sample {
     /// Timelines, by replica; an empty one is not written.
     pub incidents: Vec<Vec<IncidentLine>>,
     pub receipts: Option<Receipts>,
+    /// What dissemination alone reached before the run.
+    pub bound_tps: Option<f64>,
     pub seal: bool,
     dir: tempfile::TempDir,
 }
@@ -52,6 +54,7 @@ impl Sample {
             events: vec![(98 * SECOND_NS, EventKind::Ready)],
             incidents: vec![Vec::new(); 4],
             receipts: None,
+            bound_tps: None,
             seal: true,
             dir: tempfile::tempdir().unwrap(),
         }
@@ -92,6 +95,13 @@ impl Sample {
         let run_folder = RunFolder::create(root).unwrap();
         write_json(&run_folder.path(folder::RUN), &self.run).unwrap();
         write_json(&run_folder.path(folder::FINGERPRINT), &fingerprint()).unwrap();
+        if let Some(tps) = self.bound_tps {
+            let bound = serde_json::json!({ "dissemination": [
+                { "replicas": self.run.replicas + 1, "tps": 1.0, "windows_tps": [1.0] },
+                { "replicas": self.run.replicas, "tps": tps, "windows_tps": [tps] },
+            ]});
+            write_json(&run_folder.path(folder::BOUND), &bound).unwrap();
+        }
         let mut events = EventLog::open(&run_folder.path(folder::EVENTS)).unwrap();
         for (at_ns, kind) in &self.events {
             events.record_at(*at_ns, kind.clone()).unwrap();
@@ -198,6 +208,7 @@ fn run_record() -> RunRecord {
         drill: None,
         recovery: None,
         delay_ms: 0.0,
+        wan_rtt_ms: None,
         thresholds: Thresholds {
             goodput_min: Some(0.99),
             p50_ms_max: Some(12.0),

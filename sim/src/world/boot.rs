@@ -149,6 +149,7 @@ impl World {
                 cars_ahead: 64,
             },
             checkpoint_interval: plan.checkpoint_interval,
+            checkpoint_bytes: plan.checkpoint_bytes,
             durable: true,
             batch_bytes: 16 << 10,
             window_bytes: plan.window_bytes,

@@ -1,5 +1,21 @@
 use super::*;
 
+#[test]
+fn links_have_the_delays_of_their_regions() {
+    let text = "name = \"x\"\n[axes]\nreplicas = 4\n[wan]\nrtt_ms = [[1, 60], [60, 2]]\n";
+    let spec = Spec::from_toml(text, "x.toml", &[]).unwrap();
+    let delays = |index| -> Vec<(i64, f64)> {
+        let shapes = shapes(&spec, &spec.points()[0], index);
+        let pair = |shape: &Value| {
+            let to = shape["to"].as_integer().unwrap();
+            (to, shape["delay_ms"].as_float().unwrap())
+        };
+        shapes.iter().map(pair).collect()
+    };
+    assert_eq!(delays(0), [(1, 30.0), (2, 0.5), (3, 30.0)]);
+    assert_eq!(delays(3), [(0, 30.0), (1, 1.0), (2, 30.0)]);
+}
+
 fn sample() -> (Spec, Point) {
     let overrides = [
         "axes.durability=memory",
@@ -31,7 +47,7 @@ fn a_replica_gets_its_axes_places_and_free_keys() {
         report: Path::new("/r"),
         control: Some(Path::new("/c")),
     };
-    let table: Table = node(&spec, &point, &addresses, &paths).parse().unwrap();
+    let table: Table = node(&spec, &point, 0, &addresses, &paths).parse().unwrap();
     assert_eq!(
         table["committee"].as_str(),
         Some("/run \"x\"/committee.toml")

@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::axes::{AxisLists, Durability, OneOrMany};
-use super::{LoadSpec, Spec, Sweep};
+use super::{LoadSpec, Spec, Sweep, WanSpec};
 use crate::config::{LOAD_KEYS, NODE_KEYS};
 use crate::error::TestbedError;
 
@@ -22,7 +22,9 @@ const RATE_TPS_MIN: f64 = 0.1;
 const RATE_TPS_MAX: f64 = 1e8;
 const SECONDS_MAX: f64 = 86_400.0;
 const RUNS_MAX: usize = 10_000;
+const DISSEMINATION_S_MAX: u32 = 60;
 const DELAY_MS_MAX: f64 = 10_000.0;
+const REGIONS_MAX: usize = 32;
 /// What `reforge adversary --act` takes.
 const ACTS: [&str; 2] = ["proposal-to-two", "silent-leader"];
 
@@ -48,6 +50,16 @@ fn find(spec: &Spec) -> Result<(), Contradiction> {
         "repetitions",
         || format!("expected 1 to 1000, found {}", spec.repetitions),
     )?;
+    require(
+        spec.dissemination_s <= DISSEMINATION_S_MAX,
+        "dissemination_s",
+        || {
+            format!(
+                "expected 0 to {DISSEMINATION_S_MAX}, found {}",
+                spec.dissemination_s
+            )
+        },
+    )?;
     load(&spec.load)?;
     require(
         (1..=600_000).contains(&spec.timing.view_timeout_ms),
@@ -59,6 +71,13 @@ fn find(spec: &Spec) -> Result<(), Contradiction> {
             )
         },
     )?;
+    if let Some(wan) = &spec.wan {
+        regions(wan)?;
+        let delays = spec.sweep.iter().any(|sweep| sweep.axes.delay_ms.is_some());
+        require(!delays, "wan", || {
+            "expected either regions or axes.delay_ms, found both".into()
+        })?;
+    }
     own_keys("node", &spec.node, NODE_KEYS)?;
     own_keys("generator", &spec.generator, LOAD_KEYS)?;
     let mut names = BTreeMap::new();
@@ -156,6 +175,30 @@ fn axes(key: &str, axes: &AxisLists) -> Result<(), Contradiction> {
         list(&key("delay_ms"), &axes.delay_ms, |&ms| {
             within((0.0..=DELAY_MS_MAX).contains(&ms), "0 to 10000 ms", ms)
         })?;
+    }
+    Ok(())
+}
+
+fn regions(wan: &WanSpec) -> Result<(), Contradiction> {
+    let (key, rtt_ms) = ("wan.rtt_ms", &wan.rtt_ms);
+    let regions = rtt_ms.len();
+    require((1..=REGIONS_MAX).contains(&regions), key, || {
+        format!("expected 1 to {REGIONS_MAX} regions, found {regions}")
+    })?;
+    for (row, times) in rtt_ms.iter().enumerate() {
+        require(times.len() == regions, key, || {
+            format!("expected {regions} round trips per region, found {} in row {row}", times.len())
+        })?;
+        for (column, &ms) in times.iter().enumerate() {
+            let fits = (0.0..=2.0 * DELAY_MS_MAX).contains(&ms);
+            let back = rtt_ms[column].get(row);
+            require(fits && back == Some(&ms), key, || {
+                format!(
+                    "expected a symmetrical table of 0 to {} ms, found {ms} in row {row}, column {column}, and {back:?} the other way",
+                    2.0 * DELAY_MS_MAX
+                )
+            })?;
+        }
     }
     Ok(())
 }
