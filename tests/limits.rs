@@ -14,8 +14,7 @@ fn limits_are_measured_for_every_size_that_was_asked_for() {
         .status()
         .unwrap();
     assert!(status.success());
-    let limits: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
+    let limits: serde_json::Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
     let of = |value: &serde_json::Value, key: &str| value[key].as_f64().unwrap();
     for (at, n) in [(0, 4.0), (1, 7.0)] {
         let bound = &limits["dissemination"][at];

@@ -75,7 +75,9 @@ impl Bound {
     #[must_use]
     pub fn cpu_us_per_tx(&self) -> f64 {
         let windows = self.windows_cpu_s.iter().zip(&self.windows_txs);
-        let each: Vec<f64> = windows.map(|(cpu_s, txs)| cpu_s * 1e6 / txs.max(1.0)).collect();
+        let each: Vec<f64> = windows
+            .map(|(cpu_s, txs)| cpu_s * 1e6 / txs.max(1.0))
+            .collect();
         crate::median(&each)
     }
 }

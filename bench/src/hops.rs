@@ -64,7 +64,12 @@ pub fn run(backend: Backend, connections: usize, count: usize) -> Result<Answere
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         // A transport stays on the thread that opened it.
-        let echo = scope.spawn(|| echo(TransportConfig::replica(backend, CLUSTER, false, seat), &stop));
+        let echo = scope.spawn(|| {
+            echo(
+                TransportConfig::replica(backend, CLUSTER, false, seat),
+                &stop,
+            )
+        });
         let answered = ask(backend, &server, connections, count);
         stop.store(true, Ordering::Release);
         let ended = echo.join().map_err(|_| BenchError::Thread {

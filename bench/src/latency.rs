@@ -60,7 +60,10 @@ mod tests {
     #[test]
     fn voters_take_turns_where_cores_are_few() {
         let (own, shared) = (bound_us(4, 3, &STEPS), bound_us(4, 2, &STEPS));
-        assert!((shared - own - 2.0 * 0.5 * 302.0).abs() < 1e-9, "three voters on two cores");
+        assert!(
+            (shared - own - 2.0 * 0.5 * 302.0).abs() < 1e-9,
+            "three voters on two cores"
+        );
         assert!(bound_us(30, 2, &STEPS) > bound_us(7, 2, &STEPS));
     }
 }

@@ -92,7 +92,12 @@ pub fn compare(plan: &Comparison, mut told: impl FnMut(&str)) -> Result<Vec<Comp
                     0 => step,
                     _ => Backend::ALL.len() - 1 - step,
                 };
-                told(&format!("{}, round {}, {}", case.name(), round + 1, Backend::ALL[at]));
+                told(&format!(
+                    "{}, round {}, {}",
+                    case.name(),
+                    round + 1,
+                    Backend::ALL[at]
+                ));
                 figures[at] = measure_one(plan, case, Backend::ALL[at])?;
             }
             rounds.push(figures);

@@ -84,7 +84,9 @@ impl Core {
         }
         self.detector.told = self.tree.tip().height;
         self.detector.told_ns = now;
-        let audience = self.detector.next_audience(self.config.me, self.config.others());
+        let audience = self
+            .detector
+            .next_audience(self.config.me, self.config.others());
         self.tell_commit(audience, out);
         for at in 0..self.detector.heard.len() {
             if let Some(notice) = self.detector.heard[at].take() {
@@ -195,7 +197,10 @@ mod tests {
             let audience = detector.next_audience(me, others);
             assert_eq!(audience.len(), FANOUT);
             told = told.union(audience);
-            assert!(told.len() == (round * FANOUT).min(29), "nobody twice before all were told");
+            assert!(
+                told.len() == (round * FANOUT).min(29),
+                "nobody twice before all were told"
+            );
         }
         assert_eq!(told, others);
     }

@@ -257,7 +257,7 @@ impl Default for LanesSection {
             batch_bytes: 256 << 10,
             cars_in_flight: 16,
             car_interval_ms: 4.0,
-            window_bytes: 64 << 20,
+            window_bytes: 16 << 20,
             retention_bytes: 128 << 20,
             checkpoint_interval: 128,
             checkpoint_bytes: 64 << 20,

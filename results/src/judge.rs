@@ -11,7 +11,9 @@ use measure::{
 use crate::consistency::{Consistency, compare};
 use crate::drill;
 use crate::drill_stats;
-use crate::judgement::{DisseminationShare, FaultEffect, Judgement, Reason, ReplicaSummary, RunJudgement};
+use crate::judgement::{
+    DisseminationShare, FaultEffect, Judgement, Reason, ReplicaSummary, RunJudgement,
+};
 use crate::overhead::{self, Conclusion, Overhead};
 use crate::record::{self, Record};
 use crate::rules;

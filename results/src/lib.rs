@@ -15,15 +15,17 @@ mod record;
 mod rules;
 mod table;
 mod tx_check;
-mod wan;
 mod verdict;
+mod wan;
 
 pub use bootstrap::Estimate;
 pub use consistency::{Consistency, Divergence};
 pub use drill::{ClientView, DrillReport, Terms};
 pub use drill_stats::{DrillStats, TermStats};
 pub use judge::{judge, write_summary};
-pub use judgement::{DisseminationShare, FaultEffect, Judgement, Reason, ReplicaSummary, RunJudgement};
+pub use judgement::{
+    DisseminationShare, FaultEffect, Judgement, Reason, ReplicaSummary, RunJudgement,
+};
 pub use overhead::{Conclusion, Figure, Overhead, Question};
 pub use table::table;
 pub use tx_check::TxCheck;

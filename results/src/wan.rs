@@ -28,7 +28,9 @@ fn floor(n: usize, final_after: usize, delay: impl Fn(usize, usize) -> f64) -> f
     let leader = |view: usize| view % n;
     let votes_at = |view: usize| {
         let (from, to) = (leader(view), leader(view + 1));
-        let mut ways: Vec<f64> = (0..n).map(|voter| delay(from, voter) + delay(voter, to)).collect();
+        let mut ways: Vec<f64> = (0..n)
+            .map(|voter| delay(from, voter) + delay(voter, to))
+            .collect();
         ways.sort_by(f64::total_cmp);
         ways[quorum - 1]
     };
@@ -61,7 +63,10 @@ mod tests {
         let two = floor(4, 2, even);
         let three = floor(4, 3, even);
         // Medians: whether the last hop is one or none depends on the owner.
-        assert!((15.0..25.0).contains(&(three - two)), "one view more: {two} {three}");
+        assert!(
+            (15.0..25.0).contains(&(three - two)),
+            "one view more: {two} {three}"
+        );
         // One hop to the leader or none, half a view, two views, one hop back or none.
         assert!((55.0..75.0).contains(&two), "{two}");
     }

@@ -196,7 +196,9 @@ fn print(limits: &Limits, args: &Args) {
     };
     println!("a hop between two threads    {:.0} us", rest.hop_us);
     println!("signatures, one core, us; and the least latency of two-chain, ms:");
-    println!("                  sign  check share  add up a quorum  check a certificate  bound  with a core each");
+    println!(
+        "                  sign  check share  add up a quorum  check a certificate  bound  with a core each"
+    );
     for one in &rest.signatures {
         let costs = &one.costs;
         println!(

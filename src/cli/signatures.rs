@@ -13,7 +13,11 @@ use serde::Serialize;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Sizes of committees.
-    #[arg(long, value_delimiter = ',', default_value = "4,7,10,16,22,30,43,64,82,100")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "4,7,10,16,22,30,43,64,82,100"
+    )]
     sizes: Vec<usize>,
     /// Milliseconds that each operation is measured for.
     #[arg(long, default_value_t = 200)]
@@ -102,8 +106,12 @@ pub fn main(args: &Args) -> Result<ExitCode> {
             row.ed25519_view_us
         );
     }
-    let certificate =
-        |row: &Row| (row.bls.verify_certificate_us, row.ed25519.verify_certificate_us);
+    let certificate = |row: &Row| {
+        (
+            row.bls.verify_certificate_us,
+            row.ed25519.verify_certificate_us,
+        )
+    };
     let tell = |what: &str, at: Option<f64>| match at {
         Some(n) => println!("{what}: BLS is cheaper from n = {n:.0} on"),
         None => println!("{what}: no crossover within these sizes"),
@@ -114,9 +122,16 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Name, colour, and which of a row's figures.
+type Series = (&'static str, RGBColor, fn(&Row) -> f64);
+
 fn plot(path: &std::path::Path, rows: &[Row]) -> Result<()> {
     let largest = rows.iter().map(|row| row.replicas).max().unwrap_or(4) as f64;
-    let cost = |row: &Row| row.bls.verify_certificate_us.max(row.ed25519.verify_certificate_us);
+    let cost = |row: &Row| {
+        row.bls
+            .verify_certificate_us
+            .max(row.ed25519.verify_certificate_us)
+    };
     let highest = rows.iter().map(cost).fold(0.0, f64::max) * 1.1;
     let area = SVGBackend::new(path, (900, 540)).into_drawing_area();
     area.fill(&WHITE)?;
@@ -131,21 +146,30 @@ fn plot(path: &std::path::Path, rows: &[Row]) -> Result<()> {
         .x_desc("replicas n (a certificate has q = n - f signers)")
         .y_desc("microseconds")
         .draw()?;
-    let series: [(&str, RGBColor, fn(&Row) -> f64); 2] = [
-        ("BLS12-381, one pairing product", RGBColor(0, 90, 181), |row| {
-            row.bls.verify_certificate_us
-        }),
+    let series: [Series; 2] = [
+        (
+            "BLS12-381, one pairing product",
+            RGBColor(0, 90, 181),
+            |row| row.bls.verify_certificate_us,
+        ),
         ("Ed25519, a list", RGBColor(220, 50, 32), |row| {
             row.ed25519.verify_certificate_us
         }),
     ];
     for (name, colour, of) in series {
-        let points: Vec<(f64, f64)> = rows.iter().map(|row| (row.replicas as f64, of(row))).collect();
+        let points: Vec<(f64, f64)> = rows
+            .iter()
+            .map(|row| (row.replicas as f64, of(row)))
+            .collect();
         chart
             .draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], colour.stroke_width(2)));
-        chart.draw_series(points.into_iter().map(|at| Circle::new(at, 4, colour.filled())))?;
+        chart.draw_series(
+            points
+                .into_iter()
+                .map(|at| Circle::new(at, 4, colour.filled())),
+        )?;
     }
     chart
         .configure_series_labels()
@@ -180,7 +204,11 @@ mod tests {
     #[test]
     fn the_crossover_lies_where_the_lines_meet() {
         let of = |row: &Row| (row.bls_view_us, row.ed25519_view_us);
-        let rows = [row(10, 100.0, 20.0), row(20, 100.0, 60.0), row(40, 100.0, 140.0)];
+        let rows = [
+            row(10, 100.0, 20.0),
+            row(20, 100.0, 60.0),
+            row(40, 100.0, 140.0),
+        ];
         assert_eq!(crossover(&rows, of), Some(30.0));
         assert_eq!(crossover(&rows[..2], of), None);
     }

@@ -11,8 +11,15 @@ impl Digest {
 
     /// Hash of `bytes` under a domain label, so that hashes of different things never meet.
     pub fn of(domain: &str, bytes: &[u8]) -> Digest {
+        Digest::of_all(domain, [bytes])
+    }
+
+    /// The same of pieces, as if they were one.
+    pub fn of_all<'a>(domain: &str, pieces: impl IntoIterator<Item = &'a [u8]>) -> Digest {
         let mut hasher = blake3::Hasher::new_derive_key(domain);
-        hasher.update(bytes);
+        for piece in pieces {
+            hasher.update(piece);
+        }
         Digest(*hasher.finalize().as_bytes())
     }
 }

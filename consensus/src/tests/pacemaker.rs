@@ -27,7 +27,11 @@ fn patience_doubles_once_dead_leaders_no_longer_explain_it_and_starts_over_with_
         give_up(&mut pacemaker, 1);
         patience.push(pacemaker.patience_ns() / base);
     }
-    assert_eq!(patience, [1, 1, 2, 4], "two views are one dead leader of four");
+    assert_eq!(
+        patience,
+        [1, 1, 2, 4],
+        "two views are one dead leader of four"
+    );
     let next = pacemaker.view().next();
     pacemaker.enter_certified(next, 0);
     assert_eq!(pacemaker.patience_ns() / base, 4, "one view is no commit");

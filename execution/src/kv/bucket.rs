@@ -10,6 +10,7 @@ use super::{BUCKETS, ITEM_OVERHEAD_BYTES};
 use crate::hash::{part_of, slot_hash};
 use crate::parts::{Input, RestoreError, ensure};
 
+const DOMAIN: &str = "reforge kv bucket v1";
 /// Bytes of one account in the encoding.
 pub(super) const ACCOUNT_LEN_BYTES: u64 = 16;
 
@@ -19,7 +20,7 @@ struct Account {
     balance: u64,
 }
 
-/// Where a record lies in its bucket's arena. Room beyond its length is left by a longer one.
+/// Where a record lies in its bucket's arena, behind its length. Room beyond its length is left by a longer one.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     at: u32,
@@ -27,18 +28,21 @@ struct Slot {
     room: u32,
 }
 
-/// Bytes of one bucket's records.
-#[derive(Debug, Clone, Default)]
+/// Bytes of one bucket's records, each as `len:u32 record`.
+#[derive(Debug, Clone)]
 struct Arena {
     bytes: Vec<u8>,
     /// Bytes that no record uses.
     unused: usize,
+    /// Nothing is unused, and records lie in their order: the bytes are those of the encoding.
+    ordered: bool,
 }
 
 /// Records are kept as they arrive, `key_len key value`, in one allocation for all of them: the first write
 /// after a snapshot copies the bucket in one go, where a record each would cost an allocation
-/// per write. Their byte order is an order by key.
-#[derive(Debug, Clone, Default)]
+/// per write. Their byte order is an order by key. The copy puts them in that order, and values that are
+/// replaced by others of their length leave it alone: what is written most is hashed as it lies.
+#[derive(Debug, Default)]
 pub(super) struct Bucket {
     records: HashTable<Slot>,
     arena: Arena,
@@ -47,40 +51,74 @@ pub(super) struct Bucket {
     digest: OnceLock<Digest>,
 }
 
+/// Bytes of a record's length before it.
+const LEN_BYTES: usize = 4;
 /// Below this many unused bytes an arena is left as it is.
 const UNUSED_MIN: usize = 4096;
 /// An arena grows by this part of itself at once.
 const GROWTH_SHARE: usize = 8;
 
+impl Default for Arena {
+    fn default() -> Arena {
+        Arena::with_room(0)
+    }
+}
+
+impl Clone for Bucket {
+    fn clone(&self) -> Bucket {
+        let mut copy = Bucket {
+            records: self.records.clone(),
+            arena: Arena::default(),
+            accounts: self.accounts.clone(),
+            records_bytes: self.records_bytes,
+            digest: self.digest.clone(),
+        };
+        match self.arena.ordered {
+            true => copy.arena = self.arena.clone(),
+            false => copy.put_in_order(&self.arena),
+        }
+        copy
+    }
+}
+
 impl Arena {
+    fn with_room(len_bytes: usize) -> Arena {
+        Arena {
+            bytes: Vec::with_capacity(len_bytes),
+            unused: 0,
+            ordered: true,
+        }
+    }
+
     fn record(&self, slot: &Slot) -> &[u8] {
         &self.bytes[slot.at as usize..][..slot.len as usize]
     }
 
     fn add(&mut self, record: &[u8]) -> Slot {
         let spare = self.bytes.capacity() - self.bytes.len();
-        if spare < record.len() {
-            let more = record.len().max(self.bytes.len() / GROWTH_SHARE);
+        if spare < LEN_BYTES + record.len() {
+            let more = (LEN_BYTES + record.len()).max(self.bytes.len() / GROWTH_SHARE);
             self.bytes.reserve_exact(more);
         }
         // The state's limit keeps an arena, of which at most half is unused, below 4 GiB.
-        let at = self.bytes.len() as u32;
+        let (at, len) = ((self.bytes.len() + LEN_BYTES) as u32, record.len() as u32);
+        self.bytes.extend_from_slice(&len.to_le_bytes());
         self.bytes.extend_from_slice(record);
-        Slot {
-            at,
-            len: record.len() as u32,
-            room: record.len() as u32,
-        }
+        self.ordered = false;
+        Slot { at, len, room: len }
     }
 
     /// Overwrites the record, in its place if it has room for the new one.
     fn replace(&mut self, slot: &mut Slot, record: &[u8]) {
         if record.len() > slot.room as usize {
-            self.unused += slot.room as usize;
+            self.unused += LEN_BYTES + slot.room as usize;
             *slot = self.add(record);
             return;
         }
-        slot.len = record.len() as u32;
+        if record.len() != slot.len as usize {
+            slot.len = record.len() as u32;
+            self.ordered = false;
+        }
         self.bytes[slot.at as usize..][..record.len()].copy_from_slice(record);
     }
 
@@ -156,13 +194,20 @@ impl Bucket {
         if unused < UNUSED_MIN || unused < self.arena.bytes.len() / 2 {
             return;
         }
-        let mut fresh = Arena {
-            bytes: Vec::with_capacity(self.records_bytes),
-            unused: 0,
-        };
-        for slot in self.records.iter_mut() {
-            *slot = fresh.add(self.arena.record(slot));
+        let old = std::mem::take(&mut self.arena);
+        self.put_in_order(&old);
+    }
+
+    /// Takes the records over from `old`, where the slots say, in their order.
+    fn put_in_order(&mut self, old: &Arena) {
+        let len_bytes = self.records_bytes + LEN_BYTES * self.records.len();
+        let mut slots: Vec<&mut Slot> = self.records.iter_mut().collect();
+        slots.sort_unstable_by(|a, b| old.record(a).cmp(old.record(b)));
+        let mut fresh = Arena::with_room(len_bytes);
+        for slot in slots {
+            *slot = fresh.add(old.record(slot));
         }
+        fresh.ordered = true;
         self.arena = fresh;
     }
 
@@ -193,10 +238,24 @@ impl Bucket {
             if self.is_empty() {
                 return Digest::ZERO;
             }
-            let mut bytes = Vec::with_capacity(self.encoded_len_bytes());
-            self.encode(&mut bytes);
-            Digest::of("reforge kv bucket v1", &bytes)
+            let mut rest = Vec::new();
+            match self.arena.ordered {
+                true => {
+                    let count = self.count_bytes();
+                    self.encode_accounts(&mut rest);
+                    Digest::of_all(DOMAIN, [&count[..], &self.arena.bytes, &rest])
+                }
+                false => {
+                    rest.reserve(self.encoded_len_bytes());
+                    self.encode(&mut rest);
+                    Digest::of(DOMAIN, &rest)
+                }
+            }
         })
+    }
+
+    fn count_bytes(&self) -> [u8; 4] {
+        (self.records.len() as u32).to_le_bytes()
     }
 
     pub(super) fn encoded_len_bytes(&self) -> usize {
@@ -207,14 +266,23 @@ impl Bucket {
 
     /// `records:u32 { len:u32 record } accounts:u32 { id:u64 balance:u64 }`, both in order.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        let slots = self.records.iter();
-        let mut records: Vec<&[u8]> = slots.map(|slot| self.arena.record(slot)).collect();
-        records.sort_unstable();
-        out.extend_from_slice(&(records.len() as u32).to_le_bytes());
-        for record in records {
-            out.extend_from_slice(&(record.len() as u32).to_le_bytes());
-            out.extend_from_slice(record);
+        out.extend_from_slice(&self.count_bytes());
+        match self.arena.ordered {
+            true => out.extend_from_slice(&self.arena.bytes),
+            false => {
+                let slots = self.records.iter();
+                let mut records: Vec<&[u8]> = slots.map(|slot| self.arena.record(slot)).collect();
+                records.sort_unstable();
+                for record in records {
+                    out.extend_from_slice(&(record.len() as u32).to_le_bytes());
+                    out.extend_from_slice(record);
+                }
+            }
         }
+        self.encode_accounts(out);
+    }
+
+    fn encode_accounts(&self, out: &mut Vec<u8>) {
         let mut accounts: Vec<&Account> = self.accounts.iter().collect();
         accounts.sort_unstable_by_key(|account| account.id);
         out.extend_from_slice(&(accounts.len() as u32).to_le_bytes());
@@ -276,8 +344,15 @@ mod tests {
                 record.resize(16 + round, round as u8);
                 bucket.put(&record, &[name], u64::MAX).unwrap();
                 let arena = &bucket.arena;
-                assert!(arena.bytes.len() <= 2 * bucket.records_bytes + UNUSED_MIN + record.len());
-                assert!(bucket.value(&[name]).unwrap().iter().all(|b| *b == round as u8));
+                let used = bucket.records_bytes + 8 * LEN_BYTES;
+                assert!(arena.bytes.len() <= 2 * used + UNUSED_MIN + record.len());
+                assert!(
+                    bucket
+                        .value(&[name])
+                        .unwrap()
+                        .iter()
+                        .all(|b| *b == round as u8)
+                );
             }
             if round == 200 {
                 copy = bucket.clone();
@@ -291,5 +366,37 @@ mod tests {
             assert_eq!(bucket.value(&[3]).unwrap(), &record[2..]);
         }
         assert_eq!(bucket.arena.bytes.len(), before);
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_encoding_however_the_records_lie() {
+        let mut bucket = Bucket::default();
+        let check = |bucket: &Bucket, ordered: bool| {
+            let mut bytes = Vec::new();
+            bucket.encode(&mut bytes);
+            assert_eq!(bytes.len(), bucket.encoded_len_bytes());
+            assert_eq!(bucket.digest(), Digest::of(DOMAIN, &bytes));
+            assert_eq!(bucket.arena.ordered, ordered);
+            bytes
+        };
+        for name in [5u8, 2, 9, 7] {
+            bucket.put(&[1, name, 0, name], &[name], u64::MAX).unwrap();
+        }
+        bucket.set_balance(3, 30);
+        let unordered = check(&bucket, false);
+        let mut copy = bucket.clone();
+        assert_eq!(check(&copy, true), unordered);
+        copy.put(&[1, 9, 8, 8], &[9], u64::MAX).unwrap();
+        assert_ne!(
+            check(&copy, true),
+            unordered,
+            "another value of the same length"
+        );
+        copy.put(&[1, 9, 8], &[9], u64::MAX).unwrap();
+        check(&copy, false);
+        copy.put(&[1, 1, 8], &[1], u64::MAX).unwrap();
+        let shorter = check(&copy, false);
+        assert_eq!(check(&copy.clone(), true), shorter);
+        assert_eq!(copy.clone().value(&[9]), Some(&[8][..]));
     }
 }

@@ -141,7 +141,10 @@ impl<P: Platform> Replica<P> {
             Effect::Deliver(block) if which == Which::Working => {
                 let (height, id) = (block.header.height, block.id);
                 let fresh = height > self.exec.height();
-                let bytes = block.batches.iter().map(|(_, batch)| u64::from(batch.len_bytes));
+                let bytes = block
+                    .batches
+                    .iter()
+                    .map(|(_, batch)| u64::from(batch.len_bytes));
                 let due = fresh && self.checkpoint_due.executed(height, bytes.sum());
                 let last = (block.header.payload != types::Digest::ZERO).then(|| block.clone());
                 self.execute(block);

@@ -152,6 +152,15 @@ impl<P: Platform> Replica<P> {
                 Message::BranchRequest(m) => past.core.handle_branch_request(from, m, &mut out),
                 Message::ChainRequest(m) => past.core.handle_chain_request(from, m, &mut out),
                 Message::ProofRequest(m) => self.serve_proof(from, m.height),
+                // Whoever is further behind than the bytes reach gets into the next epoch only over this.
+                Message::SnapshotRequest(m) => {
+                    let chunk = past.snapshots.answer(m);
+                    out.extend(chunk.map(|chunk| Effect::Send {
+                        to: SignerSet::from_iter([from]),
+                        message: Message::SnapshotChunk(chunk),
+                        durable: false,
+                    }));
+                }
                 Message::ValueRequest(epoch, digest) => {
                     let recovered = past.recovery.as_ref().and_then(|r| r.value(*digest));
                     let value = recovered.or_else(|| past.evictions.value(*digest));

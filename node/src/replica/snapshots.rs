@@ -252,6 +252,23 @@ impl Snapshots {
             .retain(|height, _| *height > cert.height || certified.contains_key(height));
     }
 
+    /// A piece of what was asked for. A height that is gone is answered with the beginning of the newest.
+    pub fn answer(&self, request: &SnapshotRequest) -> Option<SnapshotChunk> {
+        let asked = self.certified.get(&request.height);
+        let cert = asked.or(self.certified.values().next_back())?.clone();
+        let kept = self.kept.get(&cert.height)?;
+        let offset = match request.height == cert.height {
+            true => request.offset,
+            false => 0,
+        };
+        Some(SnapshotChunk {
+            total_bytes: kept.len_bytes(),
+            offset,
+            bytes: kept.chunk(offset, SNAPSHOT_CHUNK_LEN_MAX),
+            cert,
+        })
+    }
+
     /// Height up to which a certified snapshot stands in for bytes.
     pub fn covered(&self) -> Height {
         self.certified
@@ -407,30 +424,10 @@ impl<P: Platform> Replica<P> {
     }
 
     pub(super) fn serve_snapshot(&mut self, from: ReplicaId, request: &SnapshotRequest) {
-        // A height that is gone is answered with the beginning of the newest.
-        let asked = self.snapshots.certified.get(&request.height);
-        let newest = self.snapshots.certified.values().next_back();
-        let Some(cert) = asked.or(newest).cloned() else {
-            return;
-        };
-        let Some(kept) = self.snapshots.kept.get(&cert.height) else {
-            return;
-        };
-        let offset = if request.height == cert.height {
-            request.offset
-        } else {
-            0
-        };
-        let chunk = SnapshotChunk {
-            total_bytes: kept.len_bytes(),
-            offset,
-            bytes: kept.chunk(offset, SNAPSHOT_CHUNK_LEN_MAX),
-            cert,
-        };
-        self.outbox.push(Out::Peers(
-            [from].into_iter().collect(),
-            Message::SnapshotChunk(chunk),
-        ));
+        let chunk = self.snapshots.answer(request);
+        let to = [from].into_iter().collect();
+        let out = chunk.map(|chunk| Out::Peers(to, Message::SnapshotChunk(chunk)));
+        out.into_iter().for_each(|out| self.outbox.push(out));
     }
 
     /// `chunk.cert` was checked if it is not the one that is being fetched.

@@ -187,7 +187,10 @@ fn regions(wan: &WanSpec) -> Result<(), Contradiction> {
     })?;
     for (row, times) in rtt_ms.iter().enumerate() {
         require(times.len() == regions, key, || {
-            format!("expected {regions} round trips per region, found {} in row {row}", times.len())
+            format!(
+                "expected {regions} round trips per region, found {} in row {row}",
+                times.len()
+            )
         })?;
         for (column, &ms) in times.iter().enumerate() {
             let fits = (0.0..=2.0 * DELAY_MS_MAX).contains(&ms);

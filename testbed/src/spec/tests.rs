@@ -399,8 +399,18 @@ fn baseline_and_ready_run_side_by_side_in_pairs() {
 #[test]
 fn regions_need_a_symmetrical_table_and_no_other_delay() {
     let wan = |table: &str| read(&format!("name = \"x\"\n[wan]\nrtt_ms = {table}\n"));
-    assert_eq!(wan("[[1, 60], [60, 2]]").unwrap().wan.unwrap().delay_ms(0, 3), 30.0);
-    refused(wan("[[1, 60], [50, 2]]"), &["line 3", "symmetrical", "60"]);
+    assert_eq!(
+        wan("[[1, 60], [60, 2]]")
+            .unwrap()
+            .wan
+            .unwrap()
+            .delay_ms(0, 3),
+        30.0
+    );
+    refused(
+        wan("[[1, 60], [50, 2]]"),
+        &["x.toml:3", "symmetrical", "60"],
+    );
     refused(wan("[[1, 60]]"), &["expected 1 round trips", "found 2"]);
     refused(wan("[]"), &["1 to 32 regions"]);
     refused(
@@ -412,7 +422,12 @@ fn regions_need_a_symmetrical_table_and_no_other_delay() {
 
 #[test]
 fn the_bound_is_measured_only_where_it_is_asked_for() {
-    assert!(!read(BASE).unwrap().resolved_toml().contains("dissemination"));
+    assert!(
+        !read(BASE)
+            .unwrap()
+            .resolved_toml()
+            .contains("dissemination")
+    );
     assert_eq!(with(&["dissemination_s=3"]).unwrap().dissemination_s, 3);
     refused(with(&["dissemination_s=61"]), &["0 to 60"]);
 }
