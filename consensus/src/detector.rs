@@ -3,8 +3,8 @@
 //! alone changes nothing, and costs at most one constant-size question per peer and interval.
 //!
 //! Only a few others are told at a time, in turn: two halves of a committee find each other through the first pair
-//! that talks, and all of them together say it to many pairs at once, while everybody telling everybody costs
-//! a committee of thirty more than a tenth of its time.
+//! that talks, and all of them together say it to many pairs at once, while everybody telling everybody cost
+//! thirty replicas on two cores a third of their latency (docs/adr/0007-notices-in-turn.md).
 
 use types::{Height, Message, Mode, Notice, ProofRequest, ReplicaId, SignerSet};
 
@@ -49,17 +49,15 @@ impl Detector {
             differed: vec![Height(0); n],
         }
     }
-}
 
-impl Detector {
     /// The next few of `others`, who come after `me` in a ring.
     fn next_audience(&mut self, me: ReplicaId, others: SignerSet) -> SignerSet {
         let later = others.iter().filter(|id| *id > me);
         let ring: Vec<ReplicaId> = later.chain(others.iter().filter(|id| *id < me)).collect();
-        let some = ring.iter().cycle().skip(self.turn % ring.len().max(1));
         let told = FANOUT.min(ring.len());
+        let some = ring.iter().cycle().skip(self.turn).take(told).copied();
         self.turn = (self.turn + told) % ring.len().max(1);
-        some.take(told).copied().collect()
+        some.collect()
     }
 }
 

@@ -380,14 +380,11 @@ impl Core {
     /// made twice.
     pub(crate) fn collect_votes(&mut self, out: &mut Vec<Effect>) {
         let newer = self.safety.high_qc.view;
-        let given_up = self
-            .pacemaker
-            .given_up_by_some_correct(&self.config.epoch, self.excluded);
         for view in self.votes.views_with_quorum(&self.config.epoch, newer) {
             let me = self.config.me;
             let mine = self.leader(view.next()) == me
                 || (self.leader(view.next().next()) == me
-                    && (given_up >= view || self.view() > view.next()));
+                    && (self.view() > view.next() || self.given_up_by_some_correct() >= view));
             if mine && let Some(quorum) = self.votes.take_quorum(&self.config.epoch, view) {
                 out.push(Effect::Check(Check::Votes {
                     view,

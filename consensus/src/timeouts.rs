@@ -41,12 +41,16 @@ impl Core {
             self.handle_tc(now, &tc, out);
             return;
         }
-        let given_up = self
-            .pacemaker
-            .given_up_by_some_correct(&self.config.epoch, self.excluded);
+        let given_up = self.given_up_by_some_correct();
         if given_up >= self.view() && self.safety.timeout_view < given_up {
             self.give_up(now, given_up, out);
         }
+    }
+
+    /// The highest view that some correct replica gave up.
+    pub(crate) fn given_up_by_some_correct(&self) -> View {
+        self.pacemaker
+            .given_up_by_some_correct(&self.config.epoch, self.excluded)
     }
 
     pub(crate) fn send_new_view(&mut self, to: ReplicaId, out: &mut Vec<Effect>) {

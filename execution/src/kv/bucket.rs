@@ -259,7 +259,7 @@ impl Bucket {
     }
 
     pub(super) fn encoded_len_bytes(&self) -> usize {
-        8 + 4 * self.records.len()
+        8 + LEN_BYTES * self.records.len()
             + self.records_bytes
             + ACCOUNT_LEN_BYTES as usize * self.accounts.len()
     }

@@ -424,10 +424,11 @@ impl<P: Platform> Replica<P> {
     }
 
     pub(super) fn serve_snapshot(&mut self, from: ReplicaId, request: &SnapshotRequest) {
-        let chunk = self.snapshots.answer(request);
-        let to = [from].into_iter().collect();
-        let out = chunk.map(|chunk| Out::Peers(to, Message::SnapshotChunk(chunk)));
-        out.into_iter().for_each(|out| self.outbox.push(out));
+        if let Some(chunk) = self.snapshots.answer(request) {
+            let to = [from].into_iter().collect();
+            self.outbox
+                .push(Out::Peers(to, Message::SnapshotChunk(chunk)));
+        }
     }
 
     /// `chunk.cert` was checked if it is not the one that is being fetched.
