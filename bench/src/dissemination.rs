@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use measure::Usage;
+use measure::{Usage, median};
 use transport::{Backend, PeerConfig, ServerConfig, public_key};
 
 use crate::BenchError;
@@ -56,29 +56,33 @@ impl Default for Plan {
 /// What was found.
 #[derive(Debug, Clone)]
 pub struct Bound {
-    /// Transactions per second that all replicas held, window by window.
-    pub windows_tps: Vec<f64>,
-    /// CPU seconds of the whole process, client included, window by window.
-    windows_cpu_s: Vec<f64>,
-    /// Transactions, window by window.
-    windows_txs: Vec<f64>,
+    pub windows: Vec<Window>,
+}
+
+/// One of the measured windows.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// Transactions per second that all replicas held.
+    pub tps: f64,
+    /// CPU per transaction of all replicas and the client together, in microseconds.
+    pub cpu_us_per_tx: f64,
 }
 
 impl Bound {
     /// The median window.
     #[must_use]
     pub fn tps(&self) -> f64 {
-        crate::median(&self.windows_tps)
+        self.median(|window| window.tps)
     }
 
-    /// CPU per transaction of all replicas and the client together, in microseconds; the median window.
+    /// [`Window::cpu_us_per_tx`], the median window.
     #[must_use]
     pub fn cpu_us_per_tx(&self) -> f64 {
-        let windows = self.windows_cpu_s.iter().zip(&self.windows_txs);
-        let each: Vec<f64> = windows
-            .map(|(cpu_s, txs)| cpu_s * 1e6 / txs.max(1.0))
-            .collect();
-        crate::median(&each)
+        self.median(|window| window.cpu_us_per_tx)
+    }
+
+    fn median(&self, of: impl Fn(&Window) -> f64) -> f64 {
+        median(&self.windows.iter().map(of).collect::<Vec<_>>())
     }
 }
 
@@ -158,23 +162,20 @@ fn measure(plan: &Plan, shared: &Shared, threads: &Threads) -> Result<Bound, Ben
     threads.wait(|| shared.held.load(Ordering::Acquire) > 0)?;
     // Large committees take longer to fill their queues.
     std::thread::sleep(plan.warmup + plan.warmup * u32::from(plan.replicas) / 10);
-    let mut bound = Bound {
-        windows_tps: Vec::with_capacity(plan.windows),
-        windows_cpu_s: Vec::with_capacity(plan.windows),
-        windows_txs: Vec::with_capacity(plan.windows),
-    };
+    let mut windows = Vec::with_capacity(plan.windows);
     for _ in 0..plan.windows {
         let (before, start) = (shared.held.load(Ordering::Acquire), Instant::now());
         let cpu_s = Usage::of_this_process().cpu_s();
         std::thread::sleep(plan.window);
         let held = (shared.held.load(Ordering::Acquire) - before) as f64;
-        bound.windows_tps.push(held / start.elapsed().as_secs_f64());
-        let now_s = Usage::of_this_process().cpu_s();
-        bound.windows_cpu_s.push(now_s - cpu_s);
-        bound.windows_txs.push(held);
+        let cpu_s = Usage::of_this_process().cpu_s() - cpu_s;
+        windows.push(Window {
+            tps: held / start.elapsed().as_secs_f64(),
+            cpu_us_per_tx: cpu_s * 1e6 / held.max(1.0),
+        });
     }
     threads.check()?;
-    Ok(bound)
+    Ok(Bound { windows })
 }
 
 type Ended = JoinHandle<Result<(), BenchError>>;

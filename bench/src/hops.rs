@@ -6,13 +6,13 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use measure::Usage;
+use measure::{Usage, median};
 use transport::{
     Backend, ConnId, Event, Frame, Listen, Peer, PeerConfig, ReplicaConfig, ServerConfig,
     Transport, TransportConfig, public_key,
 };
 
-use crate::{BenchError, median};
+use crate::BenchError;
 
 const CLUSTER: [u8; 32] = *b"reforge limits: hops            ";
 const KEY: [u8; 32] = [9; 32];

@@ -12,17 +12,5 @@ pub mod transports;
 
 pub use error::BenchError;
 
-/// The middle one of `values`; zero of none.
-#[must_use]
-pub fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => 0.0,
-        len if len % 2 == 1 => sorted[len / 2],
-        len => (sorted[len / 2 - 1] + sorted[len / 2]) / 2.0,
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,12 @@
 //! The back ends of the transport against each other, in interleaved rounds: bulk to all peers, one small message at
 //! a time, many clients. Which one is the node's default is decided in the whole system, not here.
 
+use measure::median;
 use serde::Serialize;
 use transport::Backend;
 
 use crate::dissemination::{self, Plan};
-use crate::{BenchError, hops, median};
+use crate::{BenchError, hops};
 
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use crypto::VoteScheme;
+use measure::median;
 use serde::Serialize;
 use types::ReplicaId;
 
@@ -56,6 +57,5 @@ fn median_us(time: Duration, mut operation: impl FnMut()) -> f64 {
         operation();
         times.push(start.elapsed().as_secs_f64() * 1e6);
     }
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    median(&times)
 }

@@ -7,6 +7,7 @@
 //! [`LedgerWriter`]; a generator writes a [`LoadResult`] and feeds a [`LoadRecorder`]; the
 //! orchestrator owns the [`RunFolder`] and the [`EventLog`].
 
+pub mod bound;
 pub mod clock;
 pub mod drill;
 pub mod event;
@@ -25,6 +26,7 @@ pub mod run;
 pub mod seen;
 pub mod usage;
 
+pub use bound::{BoundRecord, DisseminationBound, median};
 pub use clock::{WallAnchor, monotonic_ns};
 pub use drill::{AfterSplit, Attack, DrillKind, DrillStep, Kill, PlannedDrill, SecondDrill};
 pub use event::{Event, EventKind, EventLog, FaultAction};

@@ -8,10 +8,10 @@ use measure::files::{read_json, read_json_lines};
 use measure::hdr::merge_phase;
 use measure::incident::read_incidents;
 use measure::{
-    Event, Fingerprint, IncidentLine, Ledger, LoadResult, MeasureError, Outcomes, Percentiles,
-    Phase, Receipts, ReplicaReport, RunFolder, RunRecord, SealState, SeriesRow, folder,
+    BoundRecord, DisseminationBound, Event, Fingerprint, IncidentLine, Ledger, LoadResult,
+    MeasureError, Outcomes, Percentiles, Phase, Receipts, ReplicaReport, RunFolder, RunRecord,
+    SealState, SeriesRow, folder,
 };
-use serde::Deserialize;
 
 use crate::judgement::Reason;
 use crate::verdict::Verdict;
@@ -140,15 +140,18 @@ pub(crate) fn read(root: &Path, reasons: &mut Vec<Reason>) -> Option<Record> {
         });
     }
     let bound = run_folder.path(folder::BOUND);
-    let bound_tps = match bound.exists() {
+    let bound_record = match bound.exists() {
         true => keep(
-            read_json::<Bound>(&bound, "bound"),
+            read_json::<BoundRecord>(&bound, "bound"),
             Verdict::Inconclusive,
             reasons,
         ),
         false => None,
     };
-    let bound_tps = bound_tps.and_then(|bound| bound.of(run.replicas));
+    let bound_tps = bound_record.and_then(|record| {
+        let here = |at: &&DisseminationBound| at.replicas == run.replicas && at.tps > 0.0;
+        record.dissemination.iter().find(here).map(|at| at.tps)
+    });
     Some(Record {
         bound_tps,
         run,
@@ -164,25 +167,6 @@ pub(crate) fn read(root: &Path, reasons: &mut Vec<Reason>) -> Option<Record> {
         service,
         lag,
     })
-}
-
-/// `bound.json`, as far as it concerns a run.
-#[derive(Deserialize)]
-struct Bound {
-    dissemination: Vec<BoundAt>,
-}
-
-#[derive(Deserialize)]
-struct BoundAt {
-    replicas: u32,
-    tps: f64,
-}
-
-impl Bound {
-    fn of(&self, replicas: u32) -> Option<f64> {
-        let here = self.dissemination.iter().find(|at| at.replicas == replicas);
-        here.map(|at| at.tps).filter(|tps| *tps > 0.0)
-    }
 }
 
 fn read_seal(run_folder: &RunFolder, reasons: &mut Vec<Reason>) {

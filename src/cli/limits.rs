@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use bench::{disk, dissemination, hashing, hops, latency, median};
+use bench::{disk, dissemination, hashing, hops, latency};
 use crypto::{Bls, Ed25519Lists};
 use crypto_bench::costs::{Costs, costs};
+use measure::{BoundRecord, DisseminationBound, median};
 use serde::Serialize;
 
 /// How long each of the small ones is measured.
@@ -52,7 +53,8 @@ pub struct Args {
 
 #[derive(Debug, Serialize)]
 struct Limits {
-    dissemination: Vec<Dissemination>,
+    #[serde(flatten)]
+    bound: BoundRecord,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     rest: Option<Rest>,
 }
@@ -65,13 +67,6 @@ struct Rest {
     hash_bytes_per_s: f64,
     append_4k_us: f64,
     append_512k_us: f64,
-}
-
-#[derive(Debug, Serialize)]
-struct Dissemination {
-    replicas: u16,
-    tps: f64,
-    windows_tps: Vec<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -113,10 +108,10 @@ pub fn main(args: &Args) -> Result<ExitCode> {
             ..dissemination::Plan::default()
         };
         let bound = dissemination::run(&plan)?;
-        all.push(Dissemination {
-            replicas,
+        all.push(DisseminationBound {
+            replicas: u32::from(replicas),
             tps: bound.tps(),
-            windows_tps: bound.windows_tps,
+            windows_tps: bound.windows.iter().map(|window| window.tps).collect(),
         });
     }
     let rest = match args.dissemination_only {
@@ -124,7 +119,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         false => Some(rest(args, backend)?),
     };
     let limits = Limits {
-        dissemination: all,
+        bound: BoundRecord { dissemination: all },
         rest,
     };
     match &args.out {
@@ -183,7 +178,7 @@ fn print(limits: &Limits, args: &Args) {
         "dissemination alone, {} B transactions, {}, all replicas and the client here:",
         args.tx_bytes, args.backend
     );
-    for one in &limits.dissemination {
+    for one in &limits.bound.dissemination {
         let worst = one.windows_tps.iter().copied().fold(f64::MAX, f64::min);
         let best = one.windows_tps.iter().copied().fold(0.0, f64::max);
         println!(

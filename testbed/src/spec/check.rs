@@ -23,6 +23,9 @@ const RATE_TPS_MAX: f64 = 1e8;
 const SECONDS_MAX: f64 = 86_400.0;
 const RUNS_MAX: usize = 10_000;
 const DISSEMINATION_S_MAX: u32 = 60;
+/// Bounds of `reforge limits`.
+const BOUND_REPLICAS_MAX: u32 = 100;
+const BOUND_SIZE_BYTES_MAX: u32 = 4096;
 const DELAY_MS_MAX: f64 = 10_000.0;
 const REGIONS_MAX: usize = 32;
 /// What `reforge adversary --act` takes.
@@ -90,6 +93,9 @@ fn find(spec: &Spec) -> Result<(), Contradiction> {
             || format!("expected different names, found {:?} twice", sweep.name),
         )?;
         axes(&key("axes"), &sweep.axes)?;
+        if spec.dissemination_s > 0 {
+            bound(&key("axes"), &sweep.axes)?;
+        }
         thresholds(&key("thresholds"), sweep.thresholds.unwrap_or_default())?;
         faults(&key("faults"), sweep, &spec.load)?;
         adversaries(&key("adversaries"), sweep)?;
@@ -177,6 +183,20 @@ fn axes(key: &str, axes: &AxisLists) -> Result<(), Contradiction> {
         })?;
     }
     Ok(())
+}
+
+/// What `reforge limits` can measure.
+fn bound(key: &str, axes: &AxisLists) -> Result<(), Contradiction> {
+    let most = |name: &str, list: &Option<OneOrMany<u32>>, most: u32| {
+        let found = list.iter().flat_map(|list| &list.0).max().copied();
+        require(
+            found.is_none_or(|found| found <= most),
+            &format!("{key}.{name}"),
+            || format!("expected at most {most} with dissemination_s, found {found:?}"),
+        )
+    };
+    most("replicas", &axes.replicas, BOUND_REPLICAS_MAX)?;
+    most("size_bytes", &axes.size_bytes, BOUND_SIZE_BYTES_MAX)
 }
 
 fn regions(wan: &WanSpec) -> Result<(), Contradiction> {

@@ -430,4 +430,7 @@ fn the_bound_is_measured_only_where_it_is_asked_for() {
     );
     assert_eq!(with(&["dissemination_s=3"]).unwrap().dissemination_s, 3);
     refused(with(&["dissemination_s=61"]), &["0 to 60"]);
+    let large = ["dissemination_s=3", "axes.size_bytes=8192"];
+    refused(with(&large), &["at most 4096 with dissemination_s", "8192"]);
+    assert!(with(&large[1..]).is_ok());
 }
