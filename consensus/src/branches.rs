@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use types::limits::CHAIN_HEADERS_MAX;
-use types::{
-    BlockId, BranchRequest, CommitProof, Header, Height, Message, ReplicaId, SignerSet, recovery,
-};
+use types::{BlockId, BranchRequest, CommitProof, Height, Message, ReplicaId, SignerSet, recovery};
 
 use crate::core::Core;
 use crate::delivery::{DeliveredBlock, Delivery};
 use crate::effect::{Effect, Nanos};
 use crate::lanes::CutEntry;
+use crate::tree::Linked;
 
 /// Most branches followed: one per replica, and those of the conflict.
 const BRANCHES_MAX: usize = 2 * types::limits::REPLICAS_MAX;
@@ -27,7 +26,7 @@ pub(crate) struct Branch {
     tip_height: Height,
     top: BlockId,
     /// Ascending, ending in `top` (or in `tip` where nobody has the rest).
-    headers: VecDeque<Arc<Header>>,
+    headers: VecDeque<Linked>,
     /// The header that is asked for.
     next: BlockId,
     /// Newest block in common with the own executed chain, once known.
@@ -111,7 +110,7 @@ impl Core {
         }
         let branch = recovery::Branch {
             epoch: request.epoch,
-            headers: headers.iter().map(|h| h.as_ref().clone()).collect(),
+            headers: headers.iter().map(|h| h.header.as_ref().clone()).collect(),
         };
         out.push(Effect::Send {
             to: SignerSet::from_iter([from]),
@@ -121,16 +120,17 @@ impl Core {
     }
 
     /// From the tree, or from another branch that is being followed.
-    fn headers_down(&self, tip: BlockId, above: Height, most: usize) -> Vec<Arc<Header>> {
+    fn headers_down(&self, tip: BlockId, above: Height, most: usize) -> Vec<Linked> {
         let own = self.tree.branch(tip, above, most);
         if !own.is_empty() {
             return own;
         }
         for branch in self.branches.values() {
-            let at = branch.headers.iter().position(|h| h.id() == tip);
+            let at = branch.headers.iter().position(|h| h.id == tip);
             if let Some(at) = at {
                 let down = branch.headers.iter().take(at + 1);
-                let mut headers: Vec<_> = down.filter(|h| h.height > above).cloned().collect();
+                let mut headers: Vec<_> =
+                    down.filter(|h| h.header.height > above).cloned().collect();
                 let skip = headers.len().saturating_sub(most);
                 return headers.split_off(skip);
             }
@@ -159,14 +159,17 @@ impl Core {
             .filter(|b| b.base.is_none() && !b.hopeless && b.next == id)
             .map(|b| b.tip)
             .collect();
-        if waiting.is_empty() || !is_linked(&branch.headers) {
+        if waiting.is_empty() {
             return;
         }
-        let headers: Vec<Arc<Header>> = branch.headers.into_iter().map(Arc::new).collect();
+        let headers: Vec<Linked> = branch.headers.into_iter().map(Linked::from).collect();
+        if !is_linked(&headers) {
+            return;
+        }
         for tip in waiting {
             if let Some(branch) = self.branches.get_mut(&tip) {
                 for header in headers.iter().rev() {
-                    branch.next = header.parent();
+                    branch.next = header.header.parent();
                     branch.headers.push_front(header.clone());
                 }
                 branch.asked_ns = None;
@@ -183,7 +186,7 @@ impl Core {
         };
         while branch.base.is_none() && !branch.hopeless {
             if let Some(first) = branch.headers.front() {
-                let below = Height(first.height.0.saturating_sub(1));
+                let below = Height(first.header.height.0.saturating_sub(1));
                 if self.executed_block(below, executed) == Some(branch.next) {
                     branch.base = Some(below);
                     break;
@@ -194,7 +197,7 @@ impl Core {
             let Some(header) = found.into_iter().next() else {
                 break;
             };
-            branch.next = header.parent();
+            branch.next = header.header.parent();
             branch.headers.push_front(header);
         }
         if branch.base.is_none() && !branch.hopeless && branch.asked_ns.is_none() {
@@ -286,12 +289,12 @@ impl Core {
     }
 
     /// A delivery of `headers`, up to `tip`, that goes on from the own executed chain at `base`.
-    fn deliver_from(&self, base: Height, headers: &[Arc<Header>], tip: Height) -> Option<Delivery> {
+    fn deliver_from(&self, base: Height, headers: &[Linked], tip: Height) -> Option<Delivery> {
         let mut cut = self.cut_at(base)?;
         let mut delivery = self.delivery.branch_off(&cut, base);
-        for header in headers.iter().take_while(|h| h.height <= tip) {
+        for Linked { id, header } in headers.iter().take_while(|h| h.header.height <= tip) {
             cut = crate::tree::extend_cut(&cut, header)?;
-            delivery.push(header.clone(), header.id(), cut.clone());
+            delivery.push(header.clone(), *id, cut.clone());
         }
         Some(delivery)
     }
@@ -305,7 +308,7 @@ impl Core {
         executed: Height,
     ) -> Option<Vec<DeliveredBlock>> {
         let headers = self.chain_headers(tip, floor, executed)?;
-        let top = headers.last().map_or(floor, |h| h.height);
+        let top = headers.last().map_or(floor, |h| h.header.height);
         let mut delivery = self.deliver_from(floor, &headers, top)?;
         let mut out = Vec::with_capacity(headers.len());
         while let Some(block) = delivery.pop_ready(&self.lanes) {
@@ -320,17 +323,18 @@ impl Core {
         tip: BlockId,
         floor: Height,
         executed: Height,
-    ) -> Option<Vec<Arc<Header>>> {
-        let own = |up_to: Height| -> Option<Vec<Arc<Header>>> {
+    ) -> Option<Vec<Linked>> {
+        let own = |up_to: Height| -> Option<Vec<Linked>> {
             (floor.next().0..=up_to.0)
-                .map(|h| Some(self.tree.committed_at(Height(h))?.header.clone()))
+                .map(|h| Some(self.tree.committed_at(Height(h))?.linked()))
                 .collect()
         };
         if let Some(branch) = self.branches.get(&tip) {
             let mut headers = own(branch.base?)?;
             let rest = branch.headers.iter();
-            let rest = rest.filter(|h| h.height > floor && h.height <= branch.tip_height);
-            headers.extend(rest.cloned());
+            let rest = rest.map(|h| (h.header.height, h));
+            let rest = rest.filter(|(at, _)| *at > floor && *at <= branch.tip_height);
+            headers.extend(rest.map(|(_, header)| header.clone()));
             return Some(headers);
         }
         let height = (self.config.epoch.root_height.0..=executed.0)
@@ -356,14 +360,14 @@ impl Core {
     }
 
     /// All certified headers of a branch above its base, beyond its tip if they are known.
-    pub fn branch_headers(&self, tip: BlockId) -> Option<Vec<Arc<Header>>> {
+    pub fn branch_headers(&self, tip: BlockId) -> Option<Vec<Linked>> {
         let branch = self.branches.get(&tip)?;
         branch.base?;
         Some(branch.headers.iter().cloned().collect())
     }
 
     /// Own headers above `above` up to `top`, ascending, certified ones beyond the tip included.
-    pub fn own_headers(&self, top: BlockId, above: Height) -> Vec<Arc<Header>> {
+    pub fn own_headers(&self, top: BlockId, above: Height) -> Vec<Linked> {
         self.tree.branch(top, above, HEADERS_MAX)
     }
 
@@ -397,10 +401,11 @@ impl Core {
     }
 }
 
-fn is_linked(headers: &[Header]) -> bool {
+fn is_linked(headers: &[Linked]) -> bool {
     headers.windows(2).all(|pair| {
-        pair[1].parent() == pair[0].id()
-            && pair[1].height == pair[0].height.next()
-            && pair[1].epoch == pair[0].epoch
+        let (below, above) = (&pair[0].header, &pair[1].header);
+        above.parent() == pair[0].id
+            && above.height == below.height.next()
+            && above.epoch == below.epoch
     })
 }

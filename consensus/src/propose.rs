@@ -57,7 +57,10 @@ impl Core {
         };
         // After a view that was given up the others' patience may be shorter than the idle interval.
         let late = tc.is_some();
-        let urgent = late || excluded.is_some() || ends || payload != types::Digest::ZERO;
+        // Everybody waits for an epoch's first commit: it says that the epoch works.
+        let depth = self.rules.rule().chain_len() as u64;
+        let begins = parent.height.0 <= self.config.epoch.root_height.0 + depth;
+        let urgent = late || begins || excluded.is_some() || ends || payload != types::Digest::ZERO;
         let has_work =
             urgent || !verified.is_empty() || !doubtful.is_empty() || self.data_waits(high.block);
         if !has_work {

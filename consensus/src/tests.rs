@@ -7,4 +7,5 @@ mod pacemaker;
 mod rules;
 mod tips;
 mod tree;
+mod values;
 mod votes;

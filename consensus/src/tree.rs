@@ -29,6 +29,29 @@ impl Block {
     pub fn carries_data(&self) -> bool {
         !self.header.cut.is_empty()
     }
+
+    pub fn linked(&self) -> Linked {
+        Linked {
+            id: self.id,
+            header: self.header.clone(),
+        }
+    }
+}
+
+/// A header with its id, which costs four hashes to work out.
+#[derive(Debug, Clone)]
+pub struct Linked {
+    pub id: BlockId,
+    pub header: Arc<Header>,
+}
+
+impl From<Header> for Linked {
+    fn from(header: Header) -> Linked {
+        Linked {
+            id: header.id(),
+            header: Arc::new(header),
+        }
+    }
 }
 
 /// The committed tip (or the root, or a checkpoint): what every live block descends from.
@@ -287,10 +310,10 @@ impl Tree {
     }
 
     /// Headers from `tip` down to, without, `above`, at most `most`; ascending.
-    pub fn branch(&self, tip: BlockId, above: Height, most: usize) -> Vec<Arc<Header>> {
+    pub fn branch(&self, tip: BlockId, above: Height, most: usize) -> Vec<Linked> {
         let blocks = self.ancestry(tip, most);
         let wanted = blocks.iter().take_while(|b| b.header.height > above);
-        let mut out: Vec<_> = wanted.map(|b| b.header.clone()).collect();
+        let mut out: Vec<_> = wanted.map(|b| b.linked()).collect();
         out.reverse();
         out
     }

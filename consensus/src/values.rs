@@ -117,6 +117,8 @@ impl Core {
         }
         self.excluded = excluded;
         self.values.own = None;
+        // They leave out fewer than are known now: nobody may have them decided under the larger `B`.
+        self.values.endorsed.clear();
         let given_up: Vec<_> = self.pacemaker.views_given_up();
         for view in given_up {
             let tc = self

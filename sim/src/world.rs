@@ -31,8 +31,8 @@ use crate::split::SplitPlan;
 const LIVENESS_NS: u64 = 30_000 * MS;
 /// A world with less than this proves nothing.
 const BLOCKS_MIN: u64 = 20;
-/// No world needs more; a livelock does.
-const EVENTS_MAX: u64 = 4_000_000;
+/// No world needs more for each pair of replicas; a livelock does.
+const EVENTS_PER_PAIR_MAX: u64 = 40_000;
 
 /// How a world ended.
 #[derive(Debug, Clone)]
@@ -206,10 +206,11 @@ impl World {
             };
             self.now_ns = at_ns;
             self.events += 1;
-            if self.events > EVENTS_MAX {
+            let most = EVENTS_PER_PAIR_MAX * (self.plan.n * self.plan.n).max(100) as u64;
+            if self.events > most {
                 self.fail(
                     "livelock",
-                    format!("{EVENTS_MAX} events and no end at {} ms", at_ns / MS),
+                    format!("{most} events and no end at {} ms", at_ns / MS),
                 );
                 return false;
             }

@@ -1,23 +1,26 @@
 //! From two conflicting commits to proofs of fraud: the open-box detector's second half.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use types::{BlockId, CommitProof, Conflict, Digest, Fraud, Header, ReplicaId, Verified};
+use types::{BlockId, CommitProof, Conflict, Digest, Fraud, ReplicaId, Verified};
 
 use super::{Recovery, top_of};
 use crate::accountability::{Attribution, Segment};
 use crate::core::Core;
 use crate::effect::{Check, Effect, Nanos};
+use crate::tree::Linked;
 
 /// Most pairs of proofs compared, and candidates examined.
 const PAIRS_MAX: usize = 512;
 const CANDIDATES_MAX: usize = 2048;
 
+/// Two committed tips, the lower id first.
+type Pair = (BlockId, BlockId);
+
 /// What was compared, and what is being examined.
 #[derive(Debug, Default)]
 pub(super) struct Attributing {
-    done: BTreeSet<(BlockId, BlockId)>,
+    done: BTreeSet<Pair>,
     /// Where each candidate came from: its branches offer another one if it does not verify.
     asked: BTreeMap<Digest, usize>,
     open: Vec<Attribution>,
@@ -67,16 +70,29 @@ impl Recovery {
 
     /// Compares every pair of commit proofs whose chains are known by now.
     pub(super) fn attribute(&mut self, split: &Core, out: &mut Vec<Effect>) {
+        for (key, first, second) in self.fresh_pairs() {
+            if let Some(mut found) = self.compare(split, key, &first, &second) {
+                let candidates = found.candidates();
+                self.attribution.open.push(found);
+                self.examine(self.attribution.open.len() - 1, candidates, out);
+            }
+        }
+    }
+
+    /// Pairs of commit proofs that were not compared yet: asked after every event, so nothing is
+    /// copied but what is new.
+    fn fresh_pairs(&self) -> Vec<(Pair, CommitProof, CommitProof)> {
         let proofs = self.proofs();
-        for (at, first) in proofs.iter().enumerate() {
-            for second in &proofs[at + 1..] {
-                if let Some(mut found) = self.compare(split, first, second) {
-                    let candidates = found.candidates();
-                    self.attribution.open.push(found);
-                    self.examine(self.attribution.open.len() - 1, candidates, out);
+        let mut out = Vec::new();
+        for (at, (a, first)) in proofs.iter().enumerate() {
+            for (b, second) in &proofs[at + 1..] {
+                let key = (*a.min(b), *a.max(b));
+                if !self.attribution.done.contains(&key) {
+                    out.push((key, CommitProof::clone(first), CommitProof::clone(second)));
                 }
             }
         }
+        out
     }
 
     /// Candidates that did not verify: a certificate in them is forged, and whoever built on it is
@@ -110,33 +126,27 @@ impl Recovery {
     }
 
     /// All checked commit proofs of the split epoch, one for each tip.
-    fn proofs(&self) -> Vec<CommitProof> {
+    fn proofs(&self) -> Vec<(BlockId, &CommitProof)> {
         let conflict = self.conflict.iter().flat_map(|c| [&c.first, &c.second]);
         let reports = self.reports.values().filter_map(|r| r.proof.as_ref());
         let mut seen = BTreeSet::new();
-        conflict
+        let tips = conflict
             .chain(reports)
-            .filter(|proof| {
-                proof
-                    .chain
-                    .first()
-                    .is_some_and(|core| seen.insert(core.id()))
-            })
-            .cloned()
-            .collect()
+            .filter_map(|proof| Some((proof.chain.first()?.id(), proof)));
+        tips.filter(|(tip, _)| seen.insert(*tip)).collect()
     }
 
     fn compare(
         &mut self,
         split: &Core,
+        key: Pair,
         first: &CommitProof,
         second: &CommitProof,
     ) -> Option<Attribution> {
         let (Some(a), Some(b)) = (first.chain.first(), second.chain.first()) else {
             return None;
         };
-        let key = (a.id().min(b.id()), a.id().max(b.id()));
-        if self.attribution.done.contains(&key) || self.attribution.done.len() >= PAIRS_MAX {
+        if self.attribution.done.len() >= PAIRS_MAX {
             return None;
         }
         let base =
@@ -152,15 +162,15 @@ impl Recovery {
             return None;
         };
         self.attribution.done.insert(key);
-        let shared = one.iter().zip(&two).take_while(|(x, y)| x.id() == y.id());
+        let shared = one.iter().zip(&two).take_while(|(x, y)| x.id == y.id);
         let shared = shared.count();
         one.drain(..shared);
         two.drain(..shared);
         if one.is_empty() || two.is_empty() {
             return None;
         }
-        let segment = |headers, proof: &CommitProof| Segment {
-            headers,
+        let segment = |headers: Vec<Linked>, proof: &CommitProof| Segment {
+            headers: headers.into_iter().map(|h| h.header).collect(),
             certs: proof.certs.clone(),
         };
         let (a, b) = (segment(one, first), segment(two, second));
@@ -173,7 +183,7 @@ impl Recovery {
         split: &Core,
         proof: &CommitProof,
         floor: types::Height,
-    ) -> Option<Vec<Arc<Header>>> {
+    ) -> Option<Vec<Linked>> {
         let tip = proof.chain.first()?;
         let id = tip.id();
         if split.executed_block(tip.height, self.executed) == Some(id) {

@@ -95,11 +95,10 @@ impl Recovery {
             return;
         }
         let seats = self.of.members.difference(self.excluded);
-        let reports: Vec<ForkReport> = self
+        let reports: Vec<&ForkReport> = self
             .reports
             .values()
             .filter(|r| seats.contains(r.replica) && self.holds(split, r))
-            .cloned()
             .collect();
         if reports.len() < self.reports_needed(self.excluded) {
             self.ready_ns = None;
@@ -116,6 +115,7 @@ impl Recovery {
         if known.is_some_and(|value| value.reports.len() >= reports.len()) {
             return;
         }
+        let reports: Vec<ForkReport> = reports.into_iter().cloned().collect();
         let frauds = self.frauds.values().cloned().collect();
         let Some((base, root_height)) = self.base_of(split, &reports) else {
             return;
@@ -218,13 +218,15 @@ impl Recovery {
         if self.gate.is_some() || self.resumption.is_some() {
             return;
         }
+        // A value that was fit stays so until somebody else is convicted: what it names is here for good.
         let fit: Vec<Digest> = self
             .values
             .iter()
-            .filter(|(_, value)| self.is_fit(split, value))
+            .filter(|(digest, value)| !self.fit.contains(digest) && self.is_fit(split, value))
             .map(|(digest, _)| *digest)
             .collect();
         for digest in fit {
+            self.fit.insert(digest);
             self.core.endorse(digest, out);
         }
         self.core.try_propose(now, out);
@@ -277,7 +279,7 @@ impl Recovery {
                 tip: report.tip,
                 height: report.height,
                 reporters: 1,
-                blocks: headers.iter().map(|h| h.id()).collect(),
+                blocks: headers.iter().map(|h| h.id).collect(),
             });
         }
         // A tip at the floor has no block of its own, and so no say about forks above it; it counts
