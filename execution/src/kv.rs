@@ -7,7 +7,7 @@
 mod bucket;
 pub mod format;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use types::Digest;
@@ -49,6 +49,7 @@ pub mod code {
 #[derive(Debug, Clone)]
 pub struct Kv {
     buckets: Vec<Arc<Bucket>>,
+    spare: Spare,
     /// Size as counted against `bytes_max`; a function of the content.
     bytes: u64,
     bytes_max: u64,
@@ -68,6 +69,7 @@ impl Kv {
     fn with_limit(bytes_max: u64) -> Kv {
         Kv {
             buckets: vec![Arc::default(); BUCKETS],
+            spare: Spare::default(),
             bytes: 0,
             bytes_max,
         }
@@ -92,9 +94,21 @@ impl Kv {
         self.buckets[part_of(&account.to_le_bytes(), BUCKETS)].balance(account)
     }
 
+    /// A bucket to write to: a copy of its own if some snapshot has it too.
+    fn bucket_mut(&mut self, part: usize) -> &mut Bucket {
+        let bucket = &mut self.buckets[part];
+        if Arc::get_mut(bucket).is_none() {
+            let mut copy = self.spare.take();
+            // A spare bucket has one owner: otherwise it is made anew here.
+            Arc::make_mut(&mut copy).copy(bucket);
+            *bucket = copy;
+        }
+        Arc::make_mut(bucket)
+    }
+
     fn put(&mut self, record: &[u8], key: &[u8]) -> Outcome {
         let room = self.bytes_max - self.bytes;
-        let bucket = Arc::make_mut(&mut self.buckets[part_of(key, BUCKETS)]);
+        let bucket = self.bucket_mut(part_of(key, BUCKETS));
         match bucket.put(record, key, room) {
             Some(grown) => {
                 self.bytes = self.bytes.saturating_add_signed(grown);
@@ -129,7 +143,32 @@ impl Kv {
 
     fn set_balance(&mut self, account: u64, balance: u64) {
         let part = part_of(&account.to_le_bytes(), BUCKETS);
-        Arc::make_mut(&mut self.buckets[part]).set_balance(account, balance);
+        self.bucket_mut(part).set_balance(account, balance);
+    }
+}
+
+/// Buckets of snapshots that nobody needs any more. At high rates nearly every bucket is copied after a
+/// snapshot: into memory that is there already, which the kernel need not clear first.
+#[derive(Debug, Clone, Default)]
+struct Spare(Arc<Mutex<Vec<Arc<Bucket>>>>);
+
+impl Spare {
+    fn take(&self) -> Arc<Bucket> {
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        spare.pop().unwrap_or_default()
+    }
+}
+
+impl Drop for Kv {
+    fn drop(&mut self) {
+        let mut own = std::mem::take(&mut self.buckets);
+        own.retain_mut(|bucket| Arc::get_mut(bucket).is_some_and(|b| !b.is_empty()));
+        if own.is_empty() || Arc::strong_count(&self.spare.0) == 1 {
+            return;
+        }
+        let mut spare = self.spare.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = BUCKETS.saturating_sub(spare.len());
+        spare.extend(own.drain(..own.len().min(room)));
     }
 }
 

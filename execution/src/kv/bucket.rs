@@ -10,7 +10,9 @@ use super::{BUCKETS, ITEM_OVERHEAD_BYTES};
 use crate::hash::{part_of, slot_hash};
 use crate::parts::{Input, RestoreError, ensure};
 
-const DOMAIN: &str = "reforge kv bucket v1";
+const DOMAIN: &str = "reforge kv bucket v2";
+/// A length that no record has: ends them in the encoding.
+const RECORDS_END: [u8; LEN_BYTES] = [0; LEN_BYTES];
 /// Bytes of one account in the encoding.
 pub(super) const ACCOUNT_LEN_BYTES: u64 = 16;
 
@@ -29,7 +31,7 @@ struct Slot {
 }
 
 /// Bytes of one bucket's records, each as `len:u32 record`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Arena {
     bytes: Vec<u8>,
     /// Bytes that no record uses.
@@ -64,19 +66,11 @@ impl Default for Arena {
     }
 }
 
+
 impl Clone for Bucket {
     fn clone(&self) -> Bucket {
-        let mut copy = Bucket {
-            records: self.records.clone(),
-            arena: Arena::default(),
-            accounts: self.accounts.clone(),
-            records_bytes: self.records_bytes,
-            digest: self.digest.clone(),
-        };
-        match self.arena.ordered {
-            true => copy.arena = self.arena.clone(),
-            false => copy.put_in_order(&self.arena),
-        }
+        let mut copy = Bucket::default();
+        copy.copy(self);
         copy
     }
 }
@@ -88,6 +82,13 @@ impl Arena {
             unused: 0,
             ordered: true,
         }
+    }
+
+    /// Nothing in it, and room for as much.
+    fn empty(&mut self, len_bytes: usize) {
+        self.bytes.clear();
+        self.bytes.reserve_exact(len_bytes);
+        (self.unused, self.ordered) = (0, true);
     }
 
     fn record(&self, slot: &Slot) -> &[u8] {
@@ -132,6 +133,21 @@ fn account_hash(id: u64) -> u64 {
 }
 
 impl Bucket {
+    /// Becomes a copy of `other`, in the memory that it has already.
+    pub(super) fn copy(&mut self, other: &Bucket) {
+        self.records.clone_from(&other.records);
+        self.accounts.clone_from(&other.accounts);
+        self.records_bytes = other.records_bytes;
+        self.digest = other.digest.clone();
+        match other.arena.ordered {
+            true => {
+                self.arena.empty(other.arena.bytes.len());
+                self.arena.bytes.extend_from_slice(&other.arena.bytes);
+            }
+            false => self.put_in_order(&other.arena),
+        }
+    }
+
     pub(super) fn value(&self, key: &[u8]) -> Option<&[u8]> {
         let is_it = |slot: &Slot| key_of(self.arena.record(slot)) == Some(key);
         let slot = self.records.find(slot_hash(key), is_it)?;
@@ -203,12 +219,11 @@ impl Bucket {
         let len_bytes = self.records_bytes + LEN_BYTES * self.records.len();
         let mut slots: Vec<&mut Slot> = self.records.iter_mut().collect();
         slots.sort_unstable_by(|a, b| old.record(a).cmp(old.record(b)));
-        let mut fresh = Arena::with_room(len_bytes);
+        self.arena.empty(len_bytes);
         for slot in slots {
-            *slot = fresh.add(old.record(slot));
+            *slot = self.arena.add(old.record(slot));
         }
-        fresh.ordered = true;
-        self.arena = fresh;
+        self.arena.ordered = true;
     }
 
     pub(super) fn balance(&self, id: u64) -> Option<u64> {
@@ -229,7 +244,7 @@ impl Bucket {
         self.digest.take();
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty() && self.accounts.is_empty()
     }
 
@@ -241,9 +256,8 @@ impl Bucket {
             let mut rest = Vec::new();
             match self.arena.ordered {
                 true => {
-                    let count = self.count_bytes();
-                    self.encode_accounts(&mut rest);
-                    Digest::of_all(DOMAIN, [&count[..], &self.arena.bytes, &rest])
+                    self.encode_rest(&mut rest);
+                    Digest::of_all(DOMAIN, [&self.arena.bytes[..], &rest])
                 }
                 false => {
                     rest.reserve(self.encoded_len_bytes());
@@ -254,19 +268,15 @@ impl Bucket {
         })
     }
 
-    fn count_bytes(&self) -> [u8; 4] {
-        (self.records.len() as u32).to_le_bytes()
-    }
-
     pub(super) fn encoded_len_bytes(&self) -> usize {
         8 + LEN_BYTES * self.records.len()
             + self.records_bytes
             + ACCOUNT_LEN_BYTES as usize * self.accounts.len()
     }
 
-    /// `records:u32 { len:u32 record } accounts:u32 { id:u64 balance:u64 }`, both in order.
+    /// `{ len:u32 record } 0:u32 accounts:u32 { id:u64 balance:u64 }`, both in order. Records come first:
+    /// with a count before them they would be hashed out of step with the hash's chunks, at half the speed.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.count_bytes());
         match self.arena.ordered {
             true => out.extend_from_slice(&self.arena.bytes),
             false => {
@@ -279,10 +289,11 @@ impl Bucket {
                 }
             }
         }
-        self.encode_accounts(out);
+        self.encode_rest(out);
     }
 
-    fn encode_accounts(&self, out: &mut Vec<u8>) {
+    fn encode_rest(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&RECORDS_END);
         let mut accounts: Vec<&Account> = self.accounts.iter().collect();
         accounts.sort_unstable_by_key(|account| account.id);
         out.extend_from_slice(&(accounts.len() as u32).to_le_bytes());
@@ -301,8 +312,11 @@ impl Bucket {
     ) -> Result<(Bucket, u64), RestoreError> {
         let mut bucket = Bucket::default();
         let mut bytes = 0u64;
-        for _ in 0..input.u32("kv records")? {
+        loop {
             let len = input.u32("kv record")? as usize;
+            if len == 0 {
+                break;
+            }
             let record = input.slice("kv record", len)?;
             let key = key_of(record).unwrap_or_default();
             ensure(!key.is_empty(), "kv record", "has no key of 1 to 64 bytes")?;
@@ -337,6 +351,8 @@ mod tests {
     fn records_that_grow_leave_no_more_than_as_much_unused_as_used() {
         let mut bucket = Bucket::default();
         let mut copy = Bucket::default();
+        let mut used_again = Bucket::default();
+        used_again.put(&[2, 8, 8, 8], &[8, 8], u64::MAX);
         for round in 0..400usize {
             for name in 0u8..8 {
                 // Each time a little longer, so that no place is used again.
@@ -356,6 +372,9 @@ mod tests {
             }
             if round == 200 {
                 copy = bucket.clone();
+                used_again.copy(&bucket);
+                assert_eq!(used_again.digest(), copy.digest());
+                assert_eq!(used_again.value(&[8, 8]), None);
             }
         }
         assert!((0u8..8).all(|name| copy.value(&[name]).unwrap()[0] == 200));

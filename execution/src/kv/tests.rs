@@ -281,21 +281,24 @@ proptest! {
 fn a_part_that_could_not_have_been_encoded_is_refused() {
     let key = keys_of_one_part(1).remove(0);
     let record = &put(&key, b"v")[1..];
-    let part = |count: u32, records: &[&[u8]]| {
-        let mut bytes = count.to_le_bytes().to_vec();
+    let part = |accounts: u32, records: &[&[u8]]| {
+        let mut bytes = Vec::new();
         for record in records {
             bytes.extend_from_slice(&(record.len() as u32).to_le_bytes());
             bytes.extend_from_slice(record);
         }
         bytes.extend_from_slice(&0u32.to_le_bytes());
+        bytes.extend_from_slice(&accounts.to_le_bytes());
         bytes
     };
     let restore = |part: usize, bytes: &[u8]| Kv::new().restore_part(part, &mut Input::new(bytes));
-    assert_eq!(restore(0, &part(1, &[record])), Ok(()));
-    assert!(restore(1, &part(1, &[record])).is_err(), "wrong bucket");
-    assert!(restore(0, &part(2, &[record, record])).is_err(), "twice");
+    assert_eq!(restore(0, &part(0, &[record])), Ok(()));
+    assert!(restore(1, &part(0, &[record])).is_err(), "wrong bucket");
+    assert!(restore(0, &part(0, &[record, record])).is_err(), "twice");
     assert!(restore(0, &part(u32::MAX, &[record])).is_err(), "count");
-    assert!(restore(0, &part(1, &[b"\x00v"])).is_err(), "no key");
-    let small = Kv::with_limit(10).restore_part(0, &mut Input::new(&part(1, &[record])));
+    assert!(restore(0, &part(0, &[b"\x00v"])).is_err(), "no key");
+    let endless = &part(0, &[record])[..4 + record.len()];
+    assert!(restore(0, endless).is_err(), "no end");
+    let small = Kv::with_limit(10).restore_part(0, &mut Input::new(&part(0, &[record])));
     assert!(small.is_err(), "limit");
 }
