@@ -66,7 +66,6 @@ impl Default for Arena {
     }
 }
 
-
 impl Clone for Bucket {
     fn clone(&self) -> Bucket {
         let mut copy = Bucket::default();

@@ -188,6 +188,11 @@ impl<P: Platform> Replica<P> {
         for value in values {
             self.evictions.values.insert(value.digest(), value);
         }
+        if self.evictions.culprits.len() > self.config.epoch.faults() {
+            // It stopped between the proof that was one too many and the recovery that follows: nobody's
+            // proofs are new to it any more, so nothing else would begin it.
+            return self.begin_recovery(now);
+        }
         self.propose_eviction(now);
     }
 

@@ -120,6 +120,13 @@ fn correct_replicas_recover_from_a_split() {
     }
 }
 
+/// A replica that stops between the proof that is one too many and the recovery that follows begins the
+/// recovery when it comes back.
+#[test]
+fn whoever_knows_too_many_liars_when_it_starts_recovers() {
+    recover(80, 4, CommitRule::ThreeChain);
+}
+
 /// Liars within `f`, whatever they say about splits, convict and alarm nobody.
 #[test]
 fn a_few_liars_alarm_nobody() {
