@@ -20,8 +20,10 @@ pub struct Notices {
     pub idle_ns: Nanos,
 }
 
-/// So many are told at a time: all others in a committee of seven.
-const FANOUT: usize = 6;
+/// All others are told at once while they are so few.
+const ALL_AT_ONCE: usize = 6;
+/// So many of more others are told at a time: each notice is a frame of its own that somebody wakes up for.
+const FANOUT: usize = 2;
 
 /// See the module.
 #[derive(Debug)]
@@ -54,7 +56,10 @@ impl Detector {
     fn next_audience(&mut self, me: ReplicaId, others: SignerSet) -> SignerSet {
         let later = others.iter().filter(|id| *id > me);
         let ring: Vec<ReplicaId> = later.chain(others.iter().filter(|id| *id < me)).collect();
-        let told = FANOUT.min(ring.len());
+        let told = match ring.len() <= ALL_AT_ONCE {
+            true => ring.len(),
+            false => FANOUT,
+        };
         let some = ring.iter().cycle().skip(self.turn).take(told).copied();
         self.turn = (self.turn + told) % ring.len().max(1);
         some.collect()
@@ -191,7 +196,7 @@ mod tests {
         let others = SignerSet::all(30).difference([me].into_iter().collect());
         let mut detector = Detector::new(30);
         let mut told = SignerSet::EMPTY;
-        for round in 1..=5 {
+        for round in 1..=15 {
             let audience = detector.next_audience(me, others);
             assert_eq!(audience.len(), FANOUT);
             told = told.union(audience);
