@@ -92,6 +92,8 @@ pub(super) struct Timeline {
 pub(super) struct Row {
     /// End.
     pub t_s: f64,
+    /// Length.
+    pub interval_s: f64,
     pub offered_tps: f64,
     pub finished_tps: f64,
     /// Largest 99th percentile of any generator and second; absent where nothing ended.

@@ -12,35 +12,35 @@ use super::zoom;
 use crate::drill::DrillReport;
 
 const COLUMNS: &[Column] = &[
-    Column("", "run", false),
-    Column("", "attack", false),
-    Column("", "by", false),
-    Column("", "left out", false),
-    Column("Eq. 5, ms", "detect", true),
-    Column("Eq. 5, ms", "attribute", true),
-    Column("Eq. 5, ms", "reconfigure", true),
-    Column("Eq. 5, ms", "resync", true),
-    Column("Eq. 5, ms", "converge", true),
-    Column("clients", "first commit ms", true),
-    Column("clients", "outage s", true),
-    Column("clients", "before /s", true),
-    Column("clients", "after /s", true),
-    Column("histories", "blocks undone", true),
-    Column("histories", "moved", true),
-    Column("histories", "without effect", true),
-    Column("Eq. 3", "Λ s", true),
+    Column("", "run", "run", false),
+    Column("", "attack", "attack", false),
+    Column("", "by", "by", false),
+    Column("", "left out", "left out", false),
+    Column("Eq. 5, ms", "detect", "detect ms", true),
+    Column("Eq. 5, ms", "attribute", "attribute ms", true),
+    Column("Eq. 5, ms", "reconfigure", "reconfigure ms", true),
+    Column("Eq. 5, ms", "resync", "resync ms", true),
+    Column("Eq. 5, ms", "converge", "converge ms", true),
+    Column("clients", "first commit ms", "first commit ms", true),
+    Column("clients", "outage s", "outage s", true),
+    Column("clients", "before /s", "before /s", true),
+    Column("clients", "after /s", "after /s", true),
+    Column("histories", "blocks undone", "blocks undone", true),
+    Column("histories", "moved", "moved", true),
+    Column("histories", "without effect", "without effect", true),
+    Column("Eq. 3", "Λ s", "Λ s", true),
 ];
 
 const STATS: &[Column] = &[
-    Column("", "point", false),
-    Column("", "attack", true),
-    Column("", "passed", true),
-    Column("", "of runs", true),
-    Column("", "term", false),
-    Column("ms", "min", true),
-    Column("ms", "p50", true),
-    Column("ms", "p99", true),
-    Column("ms", "max", true),
+    Column("", "point", "point", false),
+    Column("", "attack", "attack", true),
+    Column("", "passed", "passed", true),
+    Column("", "of runs", "of runs", true),
+    Column("", "term", "term", false),
+    Column("ms", "min", "min ms", true),
+    Column("ms", "p50", "p50 ms", true),
+    Column("ms", "p99", "p99 ms", true),
+    Column("ms", "max", "max ms", true),
 ];
 
 const TERMS: [&str; 6] = [
@@ -103,10 +103,7 @@ fn row(data: &Data, run: usize, attack: usize, drill: &DrillReport) -> Vec<Marku
     let plain = |key: &str, value: Option<f64>| maybe(&path(key), value, Unit::Plain);
     let clients = &drill.clients;
     let mut cells = vec![
-        words(
-            &format!("/summary/runs/{run}/name"),
-            &data.summary.runs[run].name,
-        ),
+        name(data, run),
         html! { (words(&path("kind"), &drill.kind)) " " (figure(&path("attack"), f64::from(drill.attack), Unit::Plain)) },
         indices(&path("attackers"), &drill.attackers),
         indices(&path("convicted"), &drill.convicted),
@@ -127,6 +124,17 @@ fn row(data: &Data, run: usize, attack: usize, drill: &DrillReport) -> Vec<Marku
     cells
 }
 
+/// The run's number, which its name begins with and the drawings show.
+fn name(data: &Data, run: usize) -> Markup {
+    let judged = &data.summary.runs[run];
+    match &judged.point {
+        Some(point) => html! {
+            "#" (figure(&format!("/summary/runs/{run}/point/index"), f64::from(point.index), Unit::Plain))
+        },
+        None => words(&format!("/summary/runs/{run}/name"), &judged.name),
+    }
+}
+
 /// What clients hold in the end, all drills together: nothing of it may be lost or count twice.
 fn receipts(data: &Data) -> Markup {
     let runs = data.summary.runs.iter().enumerate();
@@ -139,14 +147,14 @@ fn receipts(data: &Data) -> Markup {
                 summary { "Receipts of " (checked.len()) " runs: what was lost, what counts twice" }
                 (table(
                     &[
-                        Column("", "run", false),
-                        Column("", "receipts", true),
-                        Column("", "standing", true),
-                        Column("", "moved", true),
-                        Column("", "without effect", true),
-                        Column("", "told", true),
-                        Column("", "lost", true),
-                        Column("", "in one place", true),
+                        Column("", "run", "run", false),
+                        Column("", "receipts", "receipts", true),
+                        Column("", "standing", "standing", true),
+                        Column("", "moved", "moved", true),
+                        Column("", "without effect", "without effect", true),
+                        Column("", "told", "told", true),
+                        Column("", "lost", "lost", true),
+                        Column("", "in one place", "in one place", true),
                     ],
                     checked.iter().map(|(at, check)| {
                         let path = |key: &str| format!("/summary/runs/{at}/transactions/{key}");

@@ -11,7 +11,7 @@ use crate::drill::DrillReport;
 const BARS_MAX: usize = 60;
 const ROW: f64 = 22.0;
 /// A segment narrower than this has no room for its number.
-const NUMBER_WIDTH: f64 = 30.0;
+const NUMBER_WIDTH: f64 = 25.0;
 
 pub(super) fn plot(data: &Data, drills: &[(usize, usize, &DrillReport)]) -> Markup {
     let told = |(_, _, drill): &&(usize, usize, &DrillReport)| drill.terms.converge_ns.is_some();
@@ -64,7 +64,7 @@ fn bar(
     let end = frame.at_x(at_ms);
     html! {
         text.label x=(c(frame.left - 6.0)) y=(c(y + 15.0)) text-anchor="end" {
-            "#" (index) @if judged.drills.len() > 1 { "." (drill.attack) }
+            "#" (drawn(&format!("/summary/runs/{run}/point/index"), f64::from(index), Unit::Plain)) @if judged.drills.len() > 1 { "." (drill.attack) }
             title { (judged.name) }
         }
         @for (name, ns, from, until) in segments {

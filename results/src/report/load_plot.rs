@@ -3,14 +3,14 @@
 use maud::{Markup, html};
 
 use super::data::{Data, Point};
-use super::missing::plotted;
+use super::missing::{has_loads, is_plotted};
 use super::plot::{Frame, Range, c, key};
 
 /// Series with a colour of their own; further ones share the last.
 pub(super) const COLOURS: usize = 7;
 
 pub(super) fn section(data: &Data) -> Markup {
-    if plotted(data) < 2 {
+    if !has_loads(data) {
         return html! {};
     }
     let all = series(data);
@@ -36,8 +36,7 @@ type Series<'a> = (String, Vec<&'a Point>);
 
 fn series(data: &Data) -> Vec<Series<'_>> {
     let mut all: Vec<Series<'_>> = Vec::new();
-    let usable = |p: &&Point| p.corrected.count > 0 && p.achieved_tps > 0.0;
-    for point in data.points.iter().filter(usable) {
+    for point in data.points.iter().filter(|point| is_plotted(point)) {
         match all.iter_mut().find(|(name, _)| *name == point.series) {
             Some((_, points)) => points.push(point),
             None => all.push((point.series.clone(), vec![point])),
@@ -56,7 +55,7 @@ fn plot(all: &[Series<'_>]) -> Markup {
     let frame = Frame {
         left: 46.0,
         top: 28.0,
-        width: 384.0,
+        width: 370.0,
         height: 220.0,
         x: Range::log(points().map(|p| p.achieved_tps)),
         y: Range::log(values),

@@ -1,6 +1,6 @@
 //! What a folder does not tell: said once, instead of empty parts.
 
-use super::data::Data;
+use super::data::{Data, Point};
 
 pub(super) fn list(data: &Data) -> Vec<String> {
     let runs = &data.summary.runs;
@@ -30,8 +30,8 @@ pub(super) fn list(data: &Data) -> Vec<String> {
         "CPU time of the replicas",
     );
     without(
-        plotted(data) >= 2,
-        "latency against throughput (fewer than two points)",
+        has_loads(data),
+        "latency against throughput (a single load)",
     );
     without(
         data.points.iter().any(|p| !p.spectrum.corrected.is_empty()),
@@ -54,10 +54,17 @@ pub(super) fn list(data: &Data) -> Vec<String> {
     missing
 }
 
-/// Points that have a place in latency against throughput.
-pub(super) fn plotted(data: &Data) -> usize {
-    let points = data.points.iter();
-    points
-        .filter(|point| point.corrected.count > 0 && point.achieved_tps > 0.0)
-        .count()
+/// The point has a place in latency against throughput.
+pub(super) fn is_plotted(point: &Point) -> bool {
+    point.corrected.count > 0 && point.achieved_tps > 0.0
+}
+
+/// Points with one load lie above one another and show nothing.
+pub(super) fn has_loads(data: &Data) -> bool {
+    let loads = data.points.iter().filter(|point| is_plotted(point));
+    let loads = loads.map(|point| point.offered_tps);
+    let (low, high) = loads.fold((f64::MAX, 0.0f64), |(low, high), tps| {
+        (low.min(tps), high.max(tps))
+    });
+    high > low * 1.1
 }

@@ -9,18 +9,19 @@ use super::table::{Column, table};
 use crate::overhead::{Conclusion, Figure, Overhead, Question};
 
 const COLUMNS: &[Column] = &[
-    Column("", "compared", false),
-    Column("", "figure", false),
-    Column("", "n", true),
-    Column("", "point", false),
-    Column("", "pairs", true),
-    Column("ours, %", "median", true),
-    Column("ours, %", "95 % from", true),
-    Column("ours, %", "to", true),
-    Column("", "says", false),
-    Column("the article, %", "figure", true),
-    Column("the article, %", "in its words", false),
+    Column("", "compared", "compared", false),
+    Column("", "figure", "figure", false),
+    Column("", "n", "n", true),
+    Column("", "point", "point", false),
+    Column("", "pairs", "pairs", true),
+    Column("ours, %", "median", "median %", true),
+    Column("ours, %", "95 % from", "95 % from %", true),
+    Column("ours, %", "to", "95 % to %", true),
+    Column("", "says", "says", false),
+    Column("the article, %", "figure", "article %", true),
+    Column("the article, %", "in its words", "article says", false),
 ];
+const ROW: f64 = 48.0;
 /// Comparisons that are drawn.
 const DRAWN_MAX: usize = 24;
 
@@ -129,7 +130,7 @@ fn plot(all: &[Overhead]) -> Markup {
         left: 12.0,
         top: 6.0,
         width: 416.0,
-        height: 34.0 * drawn.len() as f64,
+        height: ROW * drawn.len() as f64,
         x: Range::between(low - room, high + room),
         y: Range::between(0.0, 1.0),
     };
@@ -139,21 +140,23 @@ fn plot(all: &[Overhead]) -> Markup {
     });
     let ticks: Vec<_> = ticks.collect();
     let row = |at: usize, overhead: &Overhead| {
-        let y = frame.top + 34.0 * at as f64;
+        let y = frame.top + ROW * at as f64;
         let (question, name) = compared(overhead);
-        let label = format!("n = {}, {name}: {question}", overhead.replicas);
+        let label = format!("{name}: {question}");
+        let point = format!("n = {}, {}", overhead.replicas, overhead.point);
         let estimate = overhead.estimate?;
         let x = |ratio: f64| frame.at_x(change(ratio));
         Some(html! {
-            text.label x=(c(frame.left + 2.0)) y=(c(y + 12.0)) { (label) title { (overhead.point) } }
-            line.interval x1=(c(x(estimate.low))) x2=(c(x(estimate.high))) y1=(c(y + 23.0)) y2=(c(y + 23.0)) {}
+            text.label x=(c(frame.left + 2.0)) y=(c(y + 12.0)) { (label) }
+            text.label.point x=(c(frame.left + 2.0)) y=(c(y + 25.0)) { (point) }
+            line.interval x1=(c(x(estimate.low))) x2=(c(x(estimate.high))) y1=(c(y + 36.0)) y2=(c(y + 36.0)) {}
             @for end in [estimate.low, estimate.high] {
-                line.interval x1=(c(x(end))) x2=(c(x(end))) y1=(c(y + 19.0)) y2=(c(y + 27.0)) {}
+                line.interval x1=(c(x(end))) x2=(c(x(end))) y1=(c(y + 32.0)) y2=(c(y + 40.0)) {}
             }
-            circle.median cx=(c(x(estimate.median))) cy=(c(y + 23.0)) r="4" {}
+            circle.median cx=(c(x(estimate.median))) cy=(c(y + 36.0)) r="4" {}
             @if let Some(paper) = &overhead.paper {
-                rect.paper x=(c(x(paper.ratio) - 4.5)) y=(c(y + 18.5)) width="9" height="9"
-                    transform={ "rotate(45 " (c(x(paper.ratio))) " " (c(y + 23.0)) ")" } { title { (paper.text) } }
+                rect.paper x=(c(x(paper.ratio) - 4.5)) y=(c(y + 31.5)) width="9" height="9"
+                    transform={ "rotate(45 " (c(x(paper.ratio))) " " (c(y + 36.0)) ")" } { title { (paper.text) } }
             }
         })
     };

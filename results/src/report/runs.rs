@@ -12,38 +12,38 @@ use super::table::{Column, table};
 pub(super) const ROWS_MAX: usize = 500;
 
 const POINT: &[Column] = &[
-    Column("", "point", false),
-    Column("", "runs", true),
-    Column("transactions/s", "offered", true),
-    Column("transactions/s", "achieved", true),
-    Column("corrected latency, ms", "p50", true),
-    Column("corrected latency, ms", "p90", true),
-    Column("corrected latency, ms", "p99", true),
-    Column("corrected latency, ms", "p99.9", true),
-    Column("corrected latency, ms", "max", true),
-    Column("service, ms", "p50", true),
-    Column("service, ms", "p99", true),
+    Column("", "point", "point", false),
+    Column("", "runs", "runs", true),
+    Column("transactions/s", "offered", "offered /s", true),
+    Column("transactions/s", "achieved", "achieved /s", true),
+    Column("corrected latency, ms", "p50", "p50 ms", true),
+    Column("corrected latency, ms", "p90", "p90 ms", true),
+    Column("corrected latency, ms", "p99", "p99 ms", true),
+    Column("corrected latency, ms", "p99.9", "p99.9 ms", true),
+    Column("corrected latency, ms", "max", "max ms", true),
+    Column("service, ms", "p50", "service p50 ms", true),
+    Column("service, ms", "p99", "service p99 ms", true),
 ];
 
 const RUN: &[Column] = &[
-    Column("", "run", false),
-    Column("", "verdict", false),
-    Column("transactions/s", "offered", true),
-    Column("transactions/s", "achieved", true),
-    Column("", "goodput %", true),
-    Column("corrected latency, ms", "p50", true),
-    Column("corrected latency, ms", "p90", true),
-    Column("corrected latency, ms", "p99", true),
-    Column("corrected latency, ms", "p99.9", true),
-    Column("corrected latency, ms", "max", true),
-    Column("service, ms", "p50", true),
-    Column("service, ms", "p99", true),
-    Column("send lag, ms", "p99", true),
+    Column("", "run", "run", false),
+    Column("", "verdict", "verdict", false),
+    Column("transactions/s", "offered", "offered /s", true),
+    Column("transactions/s", "achieved", "achieved /s", true),
+    Column("", "goodput %", "goodput %", true),
+    Column("corrected latency, ms", "p50", "p50 ms", true),
+    Column("corrected latency, ms", "p90", "p90 ms", true),
+    Column("corrected latency, ms", "p99", "p99 ms", true),
+    Column("corrected latency, ms", "p99.9", "p99.9 ms", true),
+    Column("corrected latency, ms", "max", "max ms", true),
+    Column("service, ms", "p50", "service p50 ms", true),
+    Column("service, ms", "p99", "service p99 ms", true),
+    Column("send lag, ms", "p99", "send lag p99 ms", true),
 ];
 
-const SHARE: Column = Column("bound", "share %", true);
-const CORES: Column = Column("replicas", "cores", true);
-const MEMORY: Column = Column("replicas", "RSS MB", true);
+const SHARE: Column = Column("bound", "share %", "bound share %", true);
+const CORES: Column = Column("replicas", "cores", "replica cores", true);
+const MEMORY: Column = Column("replicas", "RSS MB", "RSS MB", true);
 
 pub(super) fn section(data: &Data) -> Markup {
     let repeated = data.points.iter().any(|point| point.runs.len() > 1);
@@ -57,6 +57,7 @@ pub(super) fn section(data: &Data) -> Markup {
             }
             (runs(data))
             p.note {
+                @if repeated { "A point merges the histograms of all its runs, whatever their verdicts, and has the medians of their rates. " }
                 "Corrected latency counts from the intended send to the verified receipt, service time from the actual send; "
                 "requests that failed or never ended are in the corrected figures with the time that they waited. "
                 "Cores are the CPU time of all replicas that left a report, over the time they ran; RSS is the largest of any of them."
@@ -91,7 +92,7 @@ fn runs(data: &Data) -> Markup {
     let has_share = runs.iter().any(|run| run.dissemination.is_some());
     let has_cores = data.resources.iter().any(|r| r.replica_cores.is_some());
     let has_memory = data.resources.iter().any(|r| r.rss_bytes_max.is_some());
-    let mut columns: Vec<Column> = RUN.iter().map(|c| Column(c.0, c.1, c.2)).collect();
+    let mut columns: Vec<Column> = RUN.to_vec();
     columns.extend(has_share.then_some(SHARE));
     columns.extend(has_cores.then_some(CORES));
     columns.extend(has_memory.then_some(MEMORY));

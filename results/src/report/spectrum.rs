@@ -55,7 +55,7 @@ fn plot(point: &Point, y: Range, decades: f64) -> Markup {
     let frame = Frame {
         left: 46.0,
         top: 26.0,
-        width: 376.0,
+        width: 358.0,
         height: 176.0,
         x: Range::between(0.0, decades),
         y,
@@ -64,14 +64,18 @@ fn plot(point: &Point, y: Range, decades: f64) -> Markup {
         let places = quantiles.iter().map(|q| Some((q.one_in.log10(), ms(q.ns))));
         places.collect::<Vec<_>>()
     };
-    let mut ticks = vec![(0.0, "0 %".to_owned()), (2f64.log10(), "50".into())];
+    let mut ticks = vec![(2f64.log10(), "50".to_owned())];
+    // Where decades are narrow the first two would touch.
+    if decades <= 5.0 {
+        ticks.push((0.0, "0 %".into()));
+    }
     ticks.extend((1..=decades as i32).map(|d| (f64::from(d), percentile(d))));
     html! {
         svg viewBox="0 0 440 238" role="img" aria-label={ "percentile spectrum of " (point.label) } {
             (frame.y_axis(5.0, "latency, ms"))
             (frame.x_axis(&ticks, "percentile"))
-            (frame.line("line service dash", &line(&point.spectrum.service)))
             (frame.line("line corrected", &line(&point.spectrum.corrected)))
+            (frame.line("line service dash", &line(&point.spectrum.service)))
         }
     }
 }

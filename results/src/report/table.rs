@@ -1,13 +1,20 @@
-//! Tables that become cards on a phone: every cell carries its column's name.
+//! Tables that become cards on a phone: every cell carries a name of its own.
 
 use maud::{Markup, html};
 
-/// A column: the group that it stands in (or nothing), its name, whether it holds numbers.
-pub(super) struct Column(pub &'static str, pub &'static str, pub bool);
+/// A column: the group that it stands in (or nothing), its name there, its name on a card, whether it holds
+/// numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Column(
+    pub &'static str,
+    pub &'static str,
+    pub &'static str,
+    pub bool,
+);
 
 pub(super) fn table(columns: &[Column], rows: Vec<Vec<Markup>>) -> Markup {
     let mut groups: Vec<(&str, usize)> = Vec::new();
-    for Column(group, _, _) in columns {
+    for Column(group, ..) in columns {
         match groups.last_mut() {
             Some((last, count)) if last == group => *count += 1,
             _ => groups.push((group, 1)),
@@ -26,7 +33,7 @@ pub(super) fn table(columns: &[Column], rows: Vec<Vec<Markup>>) -> Markup {
                         }
                     }
                     tr {
-                        @for Column(_, name, is_number) in columns {
+                        @for Column(_, name, _, is_number) in columns {
                             th class=(class(*is_number)) { (name) }
                         }
                     }
@@ -34,8 +41,8 @@ pub(super) fn table(columns: &[Column], rows: Vec<Vec<Markup>>) -> Markup {
                 tbody {
                     @for row in rows {
                         tr {
-                            @for (cell, Column(group, name, is_number)) in row.iter().zip(columns) {
-                                td class=(class(*is_number)) data-label=(format!("{group} {name}").trim()) { (cell) }
+                            @for (cell, Column(_, _, card, is_number)) in row.iter().zip(columns) {
+                                td class=(class(*is_number)) data-label=(card) { span.cell { (cell) } }
                             }
                         }
                     }

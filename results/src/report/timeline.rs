@@ -12,6 +12,8 @@ use crate::judgement::RunJudgement;
 
 /// Rows of one timeline; longer ones are thinned.
 pub(super) const ROWS_MAX: usize = 400;
+/// A row shorter than this is a part of the one before it.
+const FRACTION_S: f64 = 0.5;
 /// Marks of one timeline.
 const MARKS_MAX: usize = 60;
 
@@ -69,35 +71,50 @@ fn measured_s(point: &RunRecord, loads: &[LoadResult]) -> f64 {
     ends.max().map_or(point.duration_s, |ns| ns as f64 * 1e-9)
 }
 
-/// Generators report the same seconds side by side.
+/// Generators report the same seconds side by side. What they report of a fraction of a second at their
+/// end says nothing as a rate of its own: it is part of the second before it.
 fn side_by_side(generators: &[Vec<SeriesRow>], seconds: &impl Fn(u64) -> f64) -> Vec<Row> {
     let longest = generators.iter().map(Vec::len).max().unwrap_or(0);
     let row = |at: usize| {
         let rows: Vec<&SeriesRow> = generators.iter().filter_map(|g| g.get(at)).collect();
         let per_second = |of: fn(&SeriesRow) -> u64| -> f64 {
-            rows.iter()
-                .map(|row| of(row) as f64 / row.interval_s.max(1e-3))
-                .sum()
+            let rates = rows
+                .iter()
+                .map(|row| of(row) as f64 / row.interval_s.max(1e-3));
+            rates.sum()
+        };
+        let largest = |of: &dyn Fn(&SeriesRow) -> f64| {
+            rows.iter().map(|row| of(row)).fold(f64::MIN, f64::max)
         };
         Row {
-            t_s: rows
-                .iter()
-                .map(|r| seconds(r.monotonic_ns))
-                .fold(f64::MIN, f64::max),
+            t_s: largest(&|row| seconds(row.monotonic_ns)),
+            interval_s: largest(&|row| row.interval_s),
             offered_tps: per_second(|row| row.counts.offered),
             finished_tps: per_second(|row| row.counts.finished),
             p99_ns: rows.iter().map(|row| row.p99_ns).max().filter(|ns| *ns > 0),
             mode: rows.iter().map(|row| row.mode).max().unwrap_or_default(),
         }
     };
-    (0..longest).map(row).collect()
+    let mut rows: Vec<Row> = Vec::with_capacity(longest);
+    for row in (0..longest).map(row) {
+        match rows.last_mut() {
+            Some(last) if row.interval_s < FRACTION_S => *last = thin(&[last.clone(), row]),
+            _ => rows.push(row),
+        }
+    }
+    rows
 }
 
 /// Means of rates, and the worst of everything else.
 fn thin(rows: &[Row]) -> Row {
-    let mean = |of: fn(&Row) -> f64| rows.iter().map(of).sum::<f64>() / rows.len() as f64;
+    let interval_s: f64 = rows.iter().map(|row| row.interval_s).sum();
+    let mean = |of: fn(&Row) -> f64| {
+        let weighted = rows.iter().map(|row| of(row) * row.interval_s);
+        weighted.sum::<f64>() / interval_s.max(1e-3)
+    };
     Row {
         t_s: rows.last().map_or(0.0, |row| row.t_s),
+        interval_s,
         offered_tps: mean(|row| row.offered_tps),
         finished_tps: mean(|row| row.finished_tps),
         p99_ns: rows.iter().filter_map(|row| row.p99_ns).max(),

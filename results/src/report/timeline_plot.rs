@@ -9,7 +9,7 @@ use super::plot::{Frame, Range, c, key};
 
 /// Circles of marks stand in as many rows as they need, up to this.
 const MARK_ROWS: usize = 4;
-const MARK_WIDTH: f64 = 15.0;
+const MARK_WIDTH: f64 = 17.0;
 
 pub(super) fn section(data: &Data) -> Markup {
     if data.timelines.is_empty() {
@@ -101,13 +101,9 @@ pub(super) fn mode_class(mode: ModeName) -> &'static str {
 
 fn plot(timeline: &Timeline) -> Markup {
     let rows = &timeline.rows;
-    let first = rows.first().map_or(0.0, |row| row.t_s);
-    let step = match &rows[..] {
-        [one, two, ..] => two.t_s - one.t_s,
-        _ => 1.0,
-    };
+    let first = rows.first().map_or(0.0, |row| row.t_s - row.interval_s);
     let last = rows.last().map_or(1.0, |row| row.t_s);
-    let x = Range::between((first - step).min(0.0), last.max(timeline.measured_s));
+    let x = Range::between(first.min(0.0), last.max(timeline.measured_s));
     let (places, mark_rows) = mark_places(&timeline.marks, x);
     let top = 26.0 + 15.0 * mark_rows as f64;
     let frame = |top: f64, height: f64, y: Range| Frame {
@@ -136,7 +132,7 @@ fn plot(timeline: &Timeline) -> Markup {
     };
     let points = |of: &dyn Fn(&Row) -> Option<f64>| {
         // The middle of what a row stands for.
-        let place = |row: &Row| Some((row.t_s - step / 2.0, of(row)?));
+        let place = |row: &Row| Some((row.t_s - row.interval_s / 2.0, of(row)?));
         rows.iter().map(place).collect::<Vec<_>>()
     };
     let height = axis.bottom() + 36.0;
@@ -148,7 +144,7 @@ fn plot(timeline: &Timeline) -> Markup {
             (axis.x_axis(&axis.x_numbers(8.0), "seconds after the start of the measured phase"))
             (p99.y_axis(4.0, "p99 corrected latency, ms"))
             @for row in rows.iter().filter(|row| row.mode != ModeName::Nominal) {
-                @let from = axis.at_x(row.t_s - step);
+                @let from = axis.at_x(row.t_s - row.interval_s);
                 rect class={ "area " (mode_class(row.mode)) } x=(c(from)) y=(c(strip))
                     width=(c((axis.at_x(row.t_s) - from).max(1.0))) height="6" {
                     title { (mode_text(row.mode)) }

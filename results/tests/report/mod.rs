@@ -41,11 +41,17 @@ fn everything(dir: &std::path::Path) {
         sample.latencies = vec![(1000, 5_000_000 + u64::from(index) * 10_000)];
         samples.push(sample);
     }
+    let mut fast = Sample::passing();
+    fast.run.name = "fast-r0".into();
+    fast.load().measured.offered = 2_000;
+    fast.load().measured.sent = 2_000;
+    fast.load().measured.finished = 2_000;
     samples[3].bound_tps = Some(400.0);
     samples[4].fault(4, FaultAction::Crash, 3);
     let mut drill = drills::drill();
     drill.run.name = "drill-r0".into();
     samples.push(drill);
+    samples.push(fast);
     campaign(dir, &mut samples);
     let run = RunFolder::open(&dir.join("003-pair-1-r1"));
     let picture = "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>";
@@ -62,7 +68,6 @@ fn a_page_has_all_parts_and_its_figures_are_those_of_the_data() {
         "results", "load", "spectrum", "timeline", "drills", "flames", "overhead",
     ];
     for anchor in anchors {
-        // Only one load: the points lie on one another, but they are points.
         assert!(
             page.html.contains(&format!("<section id=\"{anchor}\">")),
             "{anchor}"
@@ -241,12 +246,17 @@ fn long_series_are_thinned_and_many_runs_are_bounded() {
             row
         })
         .collect();
+    let mut fraction = sample.series[19_999];
+    fraction.interval_s = 0.01;
+    fraction.monotonic_ns += 10_000_000;
+    fraction.counts.finished = 1;
+    sample.series.push(fraction);
     let page = Page::of(html_report(&sample.write()).unwrap());
     let timeline = &page.data["timelines"][0];
     let rows = timeline["rows"].as_array().unwrap();
     assert!(rows.len() <= 400, "{}", rows.len());
     assert_eq!(timeline["seconds_per_row"], 50);
-    // Rates stay, and the worst second is not smoothed away.
+    // Rates stay (a fraction of a second is part of its neighbour), and the worst second is not smoothed away.
     assert!(
         rows.iter()
             .all(|row| row["finished_tps"] == RATE_TPS as f64)
