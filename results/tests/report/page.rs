@@ -36,7 +36,7 @@ impl Page {
             })
         };
         pieces
-            .map(|piece| figure(piece).expect(piece.get(..80).unwrap_or(piece)))
+            .map(|piece| figure(piece).unwrap_or_else(|| panic!("not a figure: {piece:.80}")))
             .collect()
     }
 
