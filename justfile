@@ -25,6 +25,14 @@ deny:
 run SPEC *ARGS:
     cargo run --release -- run {{SPEC}} {{ARGS}}
 
+# One self-contained HTML page about a run or campaign folder
+report FOLDER *ARGS:
+    cargo run --release -- report {{FOLDER}} {{ARGS}}
+
+# The page in a headless browser, at the widths of a desk and a phone (needs chromium)
+report-check:
+    cargo test --test report -- --include-ignored
+
 # Simulated seeds, for example: just sim 0..1000
 sim SEEDS='0..300' *ARGS:
     cargo run --release -- sim --seeds {{SEEDS}} {{ARGS}}

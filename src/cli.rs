@@ -7,6 +7,7 @@ pub mod keygen;
 pub mod limits;
 pub mod load;
 pub mod node;
+pub mod report;
 pub mod run;
 pub mod signatures;
 pub mod sim;

@@ -33,6 +33,8 @@ enum Command {
     Sim(::sim::SimArgs),
     /// Judges a run folder or a campaign folder again.
     Judge(cli::judge::Args),
+    /// Writes one self-contained HTML page about a run or a campaign; the last line is its path.
+    Report(cli::report::Args),
     /// Measures what this machine allows at most: dissemination alone, hops, signatures, hashing, appends.
     Limits(cli::limits::Args),
     /// Compares what BLS and Ed25519 certificates cost by size of the committee: table and plot.
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Quick(args) => cli::run::quick(&args),
         Command::Sim(args) => cli::sim::main(&args),
         Command::Judge(args) => cli::judge::main(&args),
+        Command::Report(args) => cli::report::main(&args),
         Command::Limits(args) => cli::limits::main(&args),
         Command::Signatures(args) => cli::signatures::main(&args),
         Command::Transports(args) => cli::transports::main(&args),

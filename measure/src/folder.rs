@@ -30,6 +30,8 @@ pub const EVENTS: &str = "events.jsonl";
 pub const BOUND: &str = "bound.json";
 /// The judgement.
 pub const SUMMARY: &str = "summary.json";
+/// The judgement as a page, derived like [`SUMMARY`].
+pub const REPORT: &str = "report.html";
 /// Checksums of everything else.
 pub const SUMS: &str = "B3SUMS";
 /// A process's configuration.
@@ -198,7 +200,8 @@ impl RunFolder {
                 }
             }
         }
-        names.retain(|name| name != SUMS && name != SUMMARY && !name.contains(".tmp-"));
+        let derived = [SUMS, SUMMARY, REPORT];
+        names.retain(|name| !derived.contains(&name.as_str()) && !name.contains(".tmp-"));
         names.sort();
         Ok(names)
     }

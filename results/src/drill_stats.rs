@@ -89,7 +89,7 @@ pub(crate) fn stats(runs: &[RunJudgement]) -> Vec<DrillStats> {
 }
 
 /// A run's name without its index and repetition.
-fn label(name: &str) -> &str {
+pub(crate) fn label(name: &str) -> &str {
     let name = name.split_once('-').map_or(name, |(_, rest)| rest);
     name.rsplit_once("-r").map_or(name, |(label, _)| label)
 }

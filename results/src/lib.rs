@@ -12,6 +12,7 @@ mod judgement;
 mod overhead;
 pub mod paper;
 mod record;
+mod report;
 mod rules;
 mod table;
 mod tx_check;
@@ -27,6 +28,7 @@ pub use judgement::{
     DisseminationShare, FaultEffect, Judgement, Reason, ReplicaSummary, RunJudgement,
 };
 pub use overhead::{Conclusion, Figure, Overhead, Question};
+pub use report::{html_report, write_report};
 pub use table::table;
 pub use tx_check::TxCheck;
 pub use verdict::Verdict;

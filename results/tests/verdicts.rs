@@ -2,6 +2,7 @@
 
 mod drills;
 mod overhead;
+mod report;
 mod sample;
 
 use measure::{FaultAction, folder};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use testbed::{Bar, Interrupt, Options, Spec};
 
-use super::judge;
+use super::{judge, report};
 
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
@@ -27,6 +27,9 @@ pub struct QuickArgs {
     /// Keeps keys and journals of every run.
     #[arg(long)]
     keep_scratch: bool,
+    /// Writes the page of `reforge report` into the folder as well.
+    #[arg(long)]
+    report: bool,
 }
 
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
@@ -48,6 +51,9 @@ fn carry_out(spec: &Spec, args: &QuickArgs) -> Result<ExitCode> {
     };
     let finished = testbed::run(spec, &options)?;
     let code = judge::tell(&finished.folder)?;
+    if args.report {
+        report::write(&finished.folder, None)?;
+    }
     println!("{}", finished.folder.display());
     Ok(code)
 }
