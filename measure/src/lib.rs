@@ -8,6 +8,7 @@
 //! orchestrator owns the [`RunFolder`] and the [`EventLog`].
 
 pub mod bound;
+mod calendar;
 pub mod clock;
 pub mod drill;
 pub mod event;
@@ -27,6 +28,7 @@ pub mod seen;
 pub mod usage;
 
 pub use bound::{BoundRecord, DisseminationBound, median};
+pub use calendar::{utc_date, utc_stamp};
 pub use clock::{WallAnchor, monotonic_ns};
 pub use drill::{AfterSplit, Attack, DrillKind, DrillStep, Kill, PlannedDrill, SecondDrill};
 pub use event::{Event, EventKind, EventLog, FaultAction};

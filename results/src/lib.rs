@@ -4,11 +4,13 @@
 //! same bytes. Missing data is never a pass.
 
 mod bootstrap;
+pub mod compare;
 mod consistency;
 mod drill;
 mod drill_stats;
 mod judge;
 mod judgement;
+pub mod kept;
 mod overhead;
 pub mod paper;
 mod record;
@@ -19,6 +21,7 @@ mod verdict;
 mod wan;
 
 pub use bootstrap::Estimate;
+pub use compare::{Comparison, Refused, compare};
 pub use consistency::{Consistency, Divergence};
 pub use drill::{ClientView, DrillReport, Terms};
 pub use drill_stats::{DrillStats, TermStats};

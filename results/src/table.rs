@@ -51,7 +51,7 @@ pub fn table(judgement: &Judgement) -> String {
 }
 
 /// A table without frames; `numbers` are aligned to the right.
-fn plain(
+pub(crate) fn plain(
     header: &[&str],
     numbers: std::ops::RangeInclusive<usize>,
     rows: Vec<Vec<String>>,

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use anyhow::Result;
-use testbed::{Bar, Interrupt, Options, Spec};
+use testbed::{Bar, Finished, Interrupt, Options, Spec, TestbedError};
 
-use super::judge;
+use super::{judge, plan};
 
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
@@ -27,6 +28,21 @@ pub struct QuickArgs {
     /// Keeps keys and journals of every run.
     #[arg(long)]
     keep_scratch: bool,
+    /// Prints the plan (runs in their order, time, disk) and starts nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ResumeArgs {
+    /// Folder of a campaign that ended early: by Ctrl-C, a crash, `kill -9`.
+    folder: PathBuf,
+    /// Keeps keys and journals of every run.
+    #[arg(long)]
+    keep_scratch: bool,
+    /// Goes on although the program or the machine is another one than the one that began.
+    #[arg(long)]
+    mix: bool,
 }
 
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
@@ -37,17 +53,44 @@ pub fn quick(args: &QuickArgs) -> Result<ExitCode> {
     carry_out(&testbed::quick_spec(&args.set)?, args)
 }
 
-/// Runs, judges, tells. The last line of standard output is the folder, whatever the verdict.
+/// Goes on with what the folder says; no spec is given that could be another one.
+pub fn resume(args: &ResumeArgs) -> Result<ExitCode> {
+    let options = Options {
+        mix: args.mix,
+        ..options(args.keep_scratch)?
+    };
+    tell(testbed::resume(&args.folder, &options))
+}
+
 fn carry_out(spec: &Spec, args: &QuickArgs) -> Result<ExitCode> {
+    if args.dry_run {
+        print!("{}", plan::text(spec));
+        return Ok(ExitCode::SUCCESS);
+    }
     let options = Options {
         out: args.out.clone(),
-        progress: Box::new(Bar::default()),
-        interrupt: Interrupt::on_signals()?,
-        keep_scratch: args.keep_scratch,
-        ..Options::of_this_program(command_line())?
+        ..options(args.keep_scratch)?
     };
-    let finished = testbed::run(spec, &options)?;
+    tell(testbed::run(spec, &options))
+}
+
+/// Options of a campaign that a user watches.
+pub fn options(keep_scratch: bool) -> Result<Options> {
+    Ok(Options {
+        progress: Rc::new(Bar::default()),
+        interrupt: Interrupt::on_signals()?,
+        keep_scratch,
+        ..Options::of_this_program(command_line())?
+    })
+}
+
+/// Judges and tells. The last line of standard output is the folder, whatever the verdict.
+pub fn tell(finished: Result<Finished, TestbedError>) -> Result<ExitCode> {
+    let finished = finished?;
     let code = judge::tell(&finished.folder)?;
+    if finished.interrupted {
+        eprintln!("to go on: reforge resume {}", finished.folder.display());
+    }
     println!("{}", finished.folder.display());
     Ok(code)
 }
