@@ -25,6 +25,7 @@ pub mod receipts;
 pub mod replica;
 pub mod run;
 pub mod seen;
+mod shape;
 pub mod usage;
 
 pub use bound::{BoundRecord, DisseminationBound, median};
@@ -44,6 +45,7 @@ pub use receipts::{ReceiptKind, ReceiptRecord, Receipts};
 pub use replica::ReplicaReport;
 pub use run::{CampaignRecord, PlannedAdversary, PlannedFault, RunRecord, Thresholds};
 pub use seen::{EpochSeen, ModeName, ModeSeen, RecoverySeen};
+pub use shape::{Burst, CapacityGoal, LoadPlan, Ramp, RateShape};
 pub use usage::Usage;
 
 /// Version of every JSON part of a run folder. A reader refuses a newer one, and raises it here

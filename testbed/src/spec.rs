@@ -11,7 +11,9 @@ mod points;
 
 use std::path::Path;
 
-use measure::{PlannedAdversary, PlannedDrill, PlannedFault, Thresholds};
+use measure::{
+    Burst, LoadPlan, PlannedAdversary, PlannedDrill, PlannedFault, Ramp, RateShape, Thresholds,
+};
 use serde::{Deserialize, Serialize};
 
 pub use axes::{App, Auth, AxisLists, Backend, Durability, OneOrMany, Rule, Scheme};
@@ -116,6 +118,15 @@ pub struct LoadSpec {
     pub warmup_s: f64,
     /// Longest wait for answers after the last send, in seconds.
     pub cooldown_s: f64,
+    /// With a closed loop: requests that wait for an answer at any time, of all generators together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u32>,
+    /// From a share of the rate to all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<Ramp>,
+    /// A multiple of the rate now and then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst: Option<Burst>,
     /// Number of generators; they share the rate.
     pub generators: u32,
     /// Connections per generator; absent: one per replica.
@@ -137,6 +148,9 @@ impl Default for LoadSpec {
             duration_s: 20.0,
             warmup_s: 3.0,
             cooldown_s: 1.0,
+            in_flight: None,
+            ramp: None,
+            burst: None,
             generators: 1,
             connections: None,
             sessions: 64,
@@ -147,9 +161,29 @@ impl Default for LoadSpec {
     }
 }
 
+impl LoadSpec {
+    /// Ramp and bursts.
+    #[must_use]
+    pub fn shape(&self) -> RateShape {
+        RateShape {
+            ramp: self.ramp,
+            burst: self.burst,
+        }
+    }
+
+    /// What the record of a run says of it.
+    pub(crate) fn plan(&self) -> LoadPlan {
+        LoadPlan {
+            in_flight: self.in_flight,
+            shape: self.shape(),
+            capacity: None,
+        }
+    }
+}
+
 axes::named! {
     /// Distribution of the intended send times.
-    Arrival { Poisson = "poisson", Constant = "constant" }
+    Arrival { Poisson = "poisson", Constant = "constant", Closed = "closed" }
 }
 axes::named! {
     /// What the transactions do.

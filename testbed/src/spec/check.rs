@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::axes::{AxisLists, Durability, OneOrMany};
-use super::{LoadSpec, Spec, Sweep, WanSpec};
+use super::{Arrival, LoadSpec, Spec, Sweep, WanSpec};
 use crate::config::{LOAD_KEYS, NODE_KEYS};
 use crate::error::TestbedError;
 
@@ -21,6 +21,7 @@ const SIZE_BYTES_MAX: u32 = 256 * 1024;
 const RATE_TPS_MIN: f64 = 0.1;
 const RATE_TPS_MAX: f64 = 1e8;
 const SECONDS_MAX: f64 = 86_400.0;
+const IN_FLIGHT_MAX: u32 = 100_000;
 const RUNS_MAX: usize = 10_000;
 const DISSEMINATION_S_MAX: u32 = 60;
 /// Bounds of `reforge limits`.
@@ -93,6 +94,16 @@ fn find(spec: &Spec) -> Result<(), Contradiction> {
             || format!("expected different names, found {:?} twice", sweep.name),
         )?;
         axes(&key("axes"), &sweep.axes)?;
+        let rates = sweep.axes.rate_tps.as_ref().map_or(0, |list| list.0.len());
+        require(
+            spec.load.in_flight.is_none() || rates == 1,
+            &key("axes.rate_tps"),
+            || {
+                format!(
+                    "a closed loop has no rate: expected at most one, which is ignored, found {rates}"
+                )
+            },
+        )?;
         if spec.dissemination_s > 0 {
             bound(&key("axes"), &sweep.axes)?;
         }
@@ -150,8 +161,46 @@ fn load(load: &LoadSpec) -> Result<(), Contradiction> {
         load.connections.unwrap_or(1).into(),
         1024,
     )?;
+    shape(load)?;
     count("load.sessions", load.sessions.into(), 4096)?;
     count("load.keys", load.keys, 1 << 32)
+}
+
+/// A closed loop has a number in flight and nothing else; ramps and bursts are shapes of a rate.
+fn shape(load: &LoadSpec) -> Result<(), Contradiction> {
+    let closed = load.arrival == Arrival::Closed;
+    require(closed == load.in_flight.is_some(), "load.in_flight", || {
+        "expected a number with arrival = \"closed\", and none with another one".into()
+    })?;
+    if let Some(in_flight) = load.in_flight {
+        let fits = (load.generators..=IN_FLIGHT_MAX).contains(&in_flight);
+        require(fits, "load.in_flight", || {
+            format!(
+                "expected at least one per generator and at most {IN_FLIGHT_MAX}, found {in_flight}"
+            )
+        })?;
+        require(load.shape().is_steady(), "load.arrival", || {
+            "a closed loop has no rate to ramp or burst: drop load.ramp and load.burst".into()
+        })?;
+    }
+    if let Some(ramp) = load.ramp {
+        let fits = (0.01..=1.0).contains(&ramp.from) && (0.1..=SECONDS_MAX).contains(&ramp.over_s);
+        require(fits, "load.ramp", || {
+            format!("expected from = 0.01 to 1 and over_s from 0.1 on, found {ramp:?}")
+        })?;
+    }
+    if let Some(burst) = load.burst {
+        let fits = (0.01..=SECONDS_MAX).contains(&burst.every_s)
+            && burst.length_s >= 0.001
+            && burst.length_s < burst.every_s
+            && (0.0..=1000.0).contains(&burst.factor);
+        require(fits, "load.burst", || {
+            format!(
+                "expected length_s below every_s, from 0.001 and 0.01 on, and factor = 0 to 1000, found {burst:?}"
+            )
+        })?;
+    }
+    Ok(())
 }
 
 fn axes(key: &str, axes: &AxisLists) -> Result<(), Contradiction> {

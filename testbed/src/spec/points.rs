@@ -53,6 +53,16 @@ pub struct Point {
 /// All points of all sweeps, once per repetition; every second round runs backwards (ABBA).
 pub(super) fn expand(spec: &Spec) -> Vec<Point> {
     let mut round: Vec<Point> = spec.sweep.iter().flat_map(product).collect();
+    for point in &mut round {
+        if spec.load.in_flight.is_some() {
+            point.rate_tps = 0.0;
+        }
+        let rate = match spec.load.in_flight {
+            Some(in_flight) => format!("closed{in_flight}"),
+            None => format!("{}tps", point.rate_tps.round()),
+        };
+        point.name = label(&point.name, &rate, point);
+    }
     let mut all = Vec::with_capacity(round.len() * spec.repetitions as usize);
     for repetition in 0..spec.repetitions {
         for point in &round {
@@ -74,7 +84,7 @@ fn product(sweep: &Sweep) -> Vec<Point> {
     faults.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
     let start = Point {
         index: 0,
-        name: String::new(),
+        name: sweep.name.clone(),
         repetition: 0,
         replicas: 0,
         rule: Rule::default(),
@@ -107,11 +117,7 @@ fn product(sweep: &Sweep) -> Vec<Point> {
     let points = times(points, &axes.rule, |p, v| p.rule = v);
     let points = times(points, &axes.delay_ms, |p, v| p.delay_ms = v);
     // Innermost: what is measured against each other runs side by side.
-    let mut points = times(points, &axes.recovery, |p, v| p.recovery = Some(v));
-    for point in &mut points {
-        point.name = label(&sweep.name, point);
-    }
-    points
+    times(points, &axes.recovery, |p, v| p.recovery = Some(v))
 }
 
 fn times<T: Copy>(
@@ -134,7 +140,7 @@ fn times<T: Copy>(
 }
 
 /// The sweep and what most often differs; the index makes the name unique.
-fn label(sweep: &str, point: &Point) -> String {
+fn label(sweep: &str, rate: &str, point: &Point) -> String {
     let delay = match point.delay_ms {
         0.0 => String::new(),
         ms => format!("-{ms}ms"),
@@ -145,12 +151,11 @@ fn label(sweep: &str, point: &Point) -> String {
         Some(true) => "-ready",
     };
     format!(
-        "{sweep}-n{}-{}-{}-{}-{}-{}tps{delay}{recovery}",
+        "{sweep}-n{}-{}-{}-{}-{}-{rate}{delay}{recovery}",
         point.replicas,
         point.rule.name(),
         point.scheme.name(),
         point.durability.name(),
         point.backend.name(),
-        point.rate_tps.round(),
     )
 }
