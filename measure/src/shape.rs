@@ -52,14 +52,30 @@ pub struct LoadPlan {
     pub capacity: Option<CapacityGoal>,
 }
 
-/// When a system keeps up.
+/// Within which rates the highest one is searched that a system keeps up with, and when it does.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CapacityGoal {
+    /// The first rate that is tried.
+    pub low_tps: f64,
+    /// The second one; nothing above it is tried.
+    pub high_tps: f64,
+    /// The search ends when the lowest rate that is too much exceeds the highest that is not by this share.
+    #[serde(default = "resolution")]
+    pub resolution: f64,
     /// Least share of the offered requests that finish in time.
+    #[serde(default = "goodput_min")]
     pub goodput_min: f64,
     /// Largest corrected 99th percentile in milliseconds.
     pub p99_ms_max: f64,
+}
+
+fn resolution() -> f64 {
+    0.05
+}
+
+fn goodput_min() -> f64 {
+    0.99
 }
 
 impl RateShape {

@@ -4,6 +4,7 @@
 //! same bytes. Missing data is never a pass.
 
 mod bootstrap;
+mod capacity;
 pub mod compare;
 mod consistency;
 mod drill;
@@ -21,6 +22,7 @@ mod verdict;
 mod wan;
 
 pub use bootstrap::Estimate;
+pub use capacity::{Capacity, keeps_up};
 pub use compare::{Comparison, Refused, compare};
 pub use consistency::{Consistency, Divergence};
 pub use drill::{ClientView, DrillReport, Terms};

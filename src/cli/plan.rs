@@ -10,9 +10,14 @@ pub fn text(spec: &Spec) -> String {
         let seconds = run.time.as_secs();
         text.push_str(&format!("{seconds:>6} s  {}\n", run.name));
     }
+    if let Some(probes) = plan.probes_max {
+        text.push_str(&format!(
+            "each is a search of at most {probes} runs, at rates that turn out on the way\n"
+        ));
+    }
     text.push_str(&format!(
         "{} runs, about {}; about {} stay on disk, at most about {} more while a run lasts\n",
-        plan.runs.len(),
+        plan.runs.len() * plan.probes_max.unwrap_or(1) as usize,
         in_words(plan.time()),
         bytes(plan.kept_bytes()),
         bytes(plan.scratch_bytes()),

@@ -1,6 +1,6 @@
 //! `reforge run` and `reforge quick`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -74,12 +74,26 @@ fn carry_out(spec: &Spec, args: &QuickArgs) -> Result<ExitCode> {
     tell(testbed::run(spec, &options))
 }
 
+/// Whether a probe keeps up is what `results` say of its folder.
+#[derive(Debug)]
+struct FromResults;
+
+impl testbed::Judge for FromResults {
+    fn keeps_up(&self, run_root: &Path) -> bool {
+        results::judge(run_root)
+            .runs
+            .first()
+            .is_some_and(results::keeps_up)
+    }
+}
+
 /// Options of a campaign that a user watches.
 pub fn options(keep_scratch: bool) -> Result<Options> {
     Ok(Options {
         progress: Rc::new(Bar::default()),
         interrupt: Interrupt::on_signals()?,
         keep_scratch,
+        judge: Some(Rc::new(FromResults)),
         ..Options::of_this_program(command_line())?
     })
 }

@@ -1,5 +1,6 @@
 //! All runs of a spec, one after the other, in one folder.
 
+mod capacity;
 mod resume;
 
 use std::fs::{File, TryLockError};
@@ -13,11 +14,15 @@ use measure::{CampaignRecord, WallAnchor, folder, utc_stamp};
 use crate::error::TestbedError;
 use crate::interrupt::Interrupt;
 use crate::local::Local;
-use crate::plan::time_of;
+use crate::plan::{Plan, time_of};
 use crate::progress::{Progress, Silent};
 use crate::provider::Provider;
 use crate::run::{Run, io};
+use crate::spec::find_probe;
 use crate::spec::{Point, ProviderKind, Spec};
+pub use capacity::Judge;
+pub(crate) use capacity::probes_max;
+use capacity::search;
 use resume::Resumed;
 
 /// Held by the process that works on a campaign.
@@ -45,6 +50,8 @@ pub struct Options {
     pub keep_scratch: bool,
     /// Go on with a campaign that another program or machine began.
     pub mix: bool,
+    /// Says whether probes keep up; needed by specs with `[capacity]` only.
+    pub judge: Option<Rc<dyn Judge>>,
 }
 
 impl Options {
@@ -64,6 +71,7 @@ impl Options {
             stop_within: STOP_WITHIN,
             keep_scratch: false,
             mix: false,
+            judge: None,
         })
     }
 }
@@ -85,7 +93,7 @@ pub struct Finished {
 /// # Errors
 /// [`TestbedError`] when the record itself cannot be written.
 pub fn run(spec: &Spec, options: &Options) -> Result<Finished, TestbedError> {
-    start(spec, options, &spec.points())
+    start(spec, options, Extent::All)
 }
 
 /// One run of an earlier campaign again, by the name of its folder, in a new campaign.
@@ -93,25 +101,41 @@ pub fn run(spec: &Spec, options: &Options) -> Result<Finished, TestbedError> {
 /// # Errors
 /// [`TestbedError::Setup`] when the spec has no such run; as [`run`].
 pub fn run_again(spec: &Spec, name: &str, options: &Options) -> Result<Finished, TestbedError> {
-    let mut points = spec.points();
-    points.retain(|point| point.name == name);
-    if points.is_empty() {
-        return Err(TestbedError::Setup(format!(
+    let mut points = spec.points().into_iter();
+    let point = match spec.capacity {
+        Some(_) => find_probe(spec, name),
+        None => points.find(|point| point.name == name),
+    };
+    let point = point.ok_or_else(|| {
+        TestbedError::Setup(format!(
             "expected a run of the spec {}, found none named {name}: was the folder renamed?",
             spec.name
-        )));
-    }
-    start(spec, options, &points)
+        ))
+    })?;
+    start(spec, options, Extent::One(Box::new(point)))
 }
 
-fn start(spec: &Spec, options: &Options, points: &[Point]) -> Result<Finished, TestbedError> {
+/// How much of a spec is run.
+enum Extent {
+    All,
+    One(Box<Point>),
+}
+
+fn start(spec: &Spec, options: &Options, extent: Extent) -> Result<Finished, TestbedError> {
     let begun = WallAnchor::now();
+    let points = match (extent, spec.capacity) {
+        (Extent::One(point), _) => Some(vec![*point]),
+        (Extent::All, None) => Some(spec.points()),
+        // Which runs there will be turns out as they are made.
+        (Extent::All, Some(_)) => None,
+    };
     let root = create_root(spec, options, begun)?;
+    let runs = points.iter().flatten().map(|point| point.name.clone());
     let record = CampaignRecord {
         schema: measure::SCHEMA_VERSION,
         experiment: spec.name.clone(),
         spec_hash: spec.hash(),
-        runs: points.iter().map(|point| point.name.clone()).collect(),
+        runs: runs.collect(),
         begun,
         command: options.command.clone(),
     };
@@ -119,8 +143,59 @@ fn start(spec: &Spec, options: &Options, points: &[Point]) -> Result<Finished, T
     write_atomic(&root.join(folder::SPEC), spec.resolved_toml().as_bytes())?;
     let _lock = lock(&root)?;
     write_json(&root.join(folder::CAMPAIGN), &record)?;
-    let todo: Vec<&Point> = points.iter().collect();
-    carry_out(spec, options, &root, &todo)
+    match points {
+        Some(points) => carry_out(spec, options, &root, &points),
+        None => find_capacity(spec, options, &root, record),
+    }
+}
+
+/// Probes that are there already are taken as they are.
+fn find_capacity(
+    spec: &Spec,
+    options: &Options,
+    root: &Path,
+    mut record: CampaignRecord,
+) -> Result<Finished, TestbedError> {
+    let (Some(goal), Some(judge)) = (spec.capacity, &options.judge) else {
+        return Err(TestbedError::Setup(
+            "expected somebody who judges the probes of [capacity], found nobody".into(),
+        ));
+    };
+    let plan = Plan::of(spec);
+    let probes = plan.runs.len() * probes_max(&goal) as usize;
+    options.progress.begin(probes, plan.time());
+    let mut provider = provider(spec);
+    let mut done = Duration::ZERO;
+    search(spec, goal, judge.as_ref(), root, |point| {
+        let run_root = root.join(&point.name);
+        if run_root.join(folder::SUMS).exists() {
+            return Ok(true);
+        }
+        if options.interrupt.is_raised() {
+            return Ok(false);
+        }
+        options
+            .progress
+            .position(done, plan.time().saturating_sub(done));
+        done += time_of(spec, point);
+        if !record.runs.contains(&point.name) {
+            record.runs.push(point.name.clone());
+            write_json(&root.join(folder::CAMPAIGN), &record)?;
+        }
+        Run::begin(spec, point, options, provider.as_mut(), &run_root)?.execute()?;
+        Ok(!options.interrupt.is_raised())
+    })?;
+    options.progress.end();
+    Ok(Finished {
+        folder: root.to_path_buf(),
+        interrupted: options.interrupt.is_raised(),
+    })
+}
+
+fn provider(spec: &Spec) -> Box<dyn Provider> {
+    match spec.provider {
+        ProviderKind::Local => Box::new(Local::default()),
+    }
 }
 
 /// Goes on with a campaign that ended early, from its folder alone. Runs that are sealed stay as they
@@ -139,23 +214,22 @@ pub fn resume(root: &Path, options: &Options) -> Result<Finished, TestbedError> 
         command,
         ..options.clone()
     };
-    carry_out(
-        &resumed.spec,
-        &options,
-        &resumed.root,
-        &todo.iter().collect::<Vec<_>>(),
-    )
+    let (spec, root) = (&resumed.spec, &resumed.root);
+    if spec.capacity.is_some() {
+        return find_capacity(spec, &options, root, resumed.record.clone());
+    }
+    let mut points = spec.points();
+    points.retain(|point| todo.contains(&point.name));
+    carry_out(spec, &options, root, &points)
 }
 
 fn carry_out(
     spec: &Spec,
     options: &Options,
     root: &Path,
-    points: &[&Point],
+    points: &[Point],
 ) -> Result<Finished, TestbedError> {
-    let mut provider: Box<dyn Provider> = match spec.provider {
-        ProviderKind::Local => Box::new(Local::default()),
-    };
+    let mut provider = provider(spec);
     let estimates: Vec<Duration> = points.iter().map(|point| time_of(spec, point)).collect();
     let mut left: Duration = estimates.iter().sum();
     options.progress.begin(points.len(), left);

@@ -19,7 +19,7 @@ mod run;
 pub mod spec;
 mod tie;
 
-pub use campaign::{Finished, Options, resume, run, run_again};
+pub use campaign::{Finished, Judge, Options, resume, run, run_again};
 pub use error::TestbedError;
 pub use interrupt::Interrupt;
 pub use local::Local;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::campaign::probes_max;
 use crate::run::drill_ready_within;
 use crate::spec::{Durability, Point, Spec};
 
@@ -42,6 +43,8 @@ pub struct PlannedRun {
 pub struct Plan {
     /// The runs.
     pub runs: Vec<PlannedRun>,
+    /// In a search for the capacity: every one stands for at most so many.
+    pub probes_max: Option<u32>,
 }
 
 impl Plan {
@@ -50,19 +53,22 @@ impl Plan {
     pub fn of(spec: &Spec) -> Self {
         let points = spec.points();
         let runs = points.iter().map(|point| planned(spec, point)).collect();
-        Self { runs }
+        let probes_max = spec.capacity.as_ref().map(probes_max);
+        Self { runs, probes_max }
     }
 
     /// All runs after each other.
     #[must_use]
     pub fn time(&self) -> Duration {
-        self.runs.iter().map(|run| run.time).sum()
+        let each: Duration = self.runs.iter().map(|run| run.time).sum();
+        each * self.probes_max.unwrap_or(1)
     }
 
     /// What all folders hold in the end.
     #[must_use]
     pub fn kept_bytes(&self) -> u64 {
-        self.runs.iter().map(|run| run.kept_bytes).sum()
+        let each: u64 = self.runs.iter().map(|run| run.kept_bytes).sum();
+        each * u64::from(self.probes_max.unwrap_or(1))
     }
 
     /// The most that journals take at one time.

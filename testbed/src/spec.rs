@@ -12,12 +12,14 @@ mod points;
 use std::path::Path;
 
 use measure::{
-    Burst, LoadPlan, PlannedAdversary, PlannedDrill, PlannedFault, Ramp, RateShape, Thresholds,
+    Burst, CapacityGoal, LoadPlan, PlannedAdversary, PlannedDrill, PlannedFault, Ramp, RateShape,
+    Thresholds,
 };
 use serde::{Deserialize, Serialize};
 
 pub use axes::{App, Auth, AxisLists, Backend, Durability, OneOrMany, Rule, Scheme};
 pub use points::Point;
+pub(crate) use points::{find_probe, probe};
 
 use crate::error::TestbedError;
 
@@ -46,6 +48,9 @@ pub struct Spec {
     /// The load, apart from its axes.
     #[serde(default)]
     pub load: LoadSpec,
+    /// Searches for the highest rate, instead of running those of the axis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacityGoal>,
     /// Timers of the replicas.
     #[serde(default)]
     pub timing: TimingSpec,
@@ -170,15 +175,6 @@ impl LoadSpec {
             burst: self.burst,
         }
     }
-
-    /// What the record of a run says of it.
-    pub(crate) fn plan(&self) -> LoadPlan {
-        LoadPlan {
-            in_flight: self.in_flight,
-            shape: self.shape(),
-            capacity: None,
-        }
-    }
 }
 
 axes::named! {
@@ -278,7 +274,16 @@ impl Spec {
             .to_string()
     }
 
-    /// All runs in their order.
+    /// What the record of a run says of its load.
+    pub(crate) fn load_plan(&self) -> LoadPlan {
+        LoadPlan {
+            in_flight: self.load.in_flight,
+            shape: self.load.shape(),
+            capacity: self.capacity,
+        }
+    }
+
+    /// All runs in their order; in a search for the capacity, one for each search.
     #[must_use]
     pub fn points(&self) -> Vec<Point> {
         points::expand(self)

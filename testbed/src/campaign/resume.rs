@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Options;
 use crate::error::TestbedError;
 use crate::run::io;
-use crate::spec::{Point, Spec};
+use crate::spec::Spec;
 
 /// Remains of runs that did not come to their end.
 const ASIDE: &str = "aside";
@@ -73,14 +73,12 @@ impl Resumed {
         Ok(Self { root, spec, record })
     }
 
-    /// Moves remains aside, and gives the runs that are to be made, in their order.
-    pub(super) fn prepare(&self, options: &Options) -> Result<Vec<Point>, TestbedError> {
-        let mut points = self.spec.points();
-        points.retain(|point| self.record.runs.contains(&point.name));
+    /// Moves remains aside, and names the planned runs that are to be made.
+    pub(super) fn prepare(&self, options: &Options) -> Result<Vec<String>, TestbedError> {
         let here = Fingerprint::collect();
         let (mut todo, mut remains, mut kept) = (Vec::new(), Vec::new(), 0);
-        for point in points {
-            let root = self.root.join(&point.name);
+        for name in &self.record.runs {
+            let root = self.root.join(name);
             match self.look(&root)? {
                 Found::Whole => {
                     if !options.mix {
@@ -89,10 +87,10 @@ impl Resumed {
                     kept += 1;
                     continue;
                 }
-                Found::Remains(why) => remains.push((point.name.clone(), why)),
+                Found::Remains(why) => remains.push((name.clone(), why)),
                 Found::Nothing => {}
             }
-            todo.push(point);
+            todo.push(name.clone());
         }
         // Nothing is moved before everything was found to be in order.
         let mut aside = Vec::new();

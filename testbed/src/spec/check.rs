@@ -65,6 +65,7 @@ fn find(spec: &Spec) -> Result<(), Contradiction> {
         },
     )?;
     load(&spec.load)?;
+    capacity(spec)?;
     require(
         (1..=600_000).contains(&spec.timing.view_timeout_ms),
         "timing.view_timeout_ms",
@@ -164,6 +165,51 @@ fn load(load: &LoadSpec) -> Result<(), Contradiction> {
     shape(load)?;
     count("load.sessions", load.sessions.into(), 4096)?;
     count("load.keys", load.keys, 1 << 32)
+}
+
+/// A search sets the rate itself, and its goal is its threshold.
+fn capacity(spec: &Spec) -> Result<(), Contradiction> {
+    let Some(goal) = spec.capacity else {
+        return Ok(());
+    };
+    let key = "capacity";
+    let fits = RATE_TPS_MIN <= goal.low_tps
+        && goal.low_tps < goal.high_tps
+        && goal.high_tps <= RATE_TPS_MAX;
+    require(fits, key, || {
+        format!(
+            "expected low_tps below high_tps, from {RATE_TPS_MIN} to {RATE_TPS_MAX}, found {} and {}",
+            goal.low_tps, goal.high_tps
+        )
+    })?;
+    let fits = (0.01..=1.0).contains(&goal.resolution)
+        && (0.0..=1.0).contains(&goal.goodput_min)
+        && goal.p99_ms_max > 0.0;
+    require(fits, key, || {
+        format!(
+            "expected resolution = 0.01 to 1, goodput_min = 0 to 1 and p99_ms_max above 0, found {goal:?}"
+        )
+    })?;
+    require(spec.load.in_flight.is_none(), key, || {
+        "a closed loop has no rate to search for: drop load.in_flight".into()
+    })?;
+    for (index, sweep) in spec.sweep.iter().enumerate() {
+        let place = format!("sweep.{index}");
+        let bounds = sweep.thresholds.unwrap_or_default();
+        require(
+            bounds == Thresholds::default(),
+            &format!("{place}.thresholds"),
+            || "the goal of a search stands in [capacity]: drop the thresholds".into(),
+        )?;
+        require(sweep.drill.is_none(), &format!("{place}.drill"), || {
+            "a drill has no capacity: drop it, or [capacity]".into()
+        })?;
+        let rates = sweep.axes.rate_tps.as_ref().map_or(0, |list| list.0.len());
+        require(rates == 1, &format!("{place}.axes.rate_tps"), || {
+            format!("a search sets the rate itself: drop the {rates} rates")
+        })?;
+    }
+    Ok(())
 }
 
 /// A closed loop has a number in flight and nothing else; ramps and bursts are shapes of a rate.

@@ -78,6 +78,35 @@ pub(super) fn expand(spec: &Spec) -> Vec<Point> {
     all
 }
 
+/// A point at another rate.
+pub(crate) fn probe(point: &Point, index: u32, rate_tps: f64) -> Point {
+    let mut probe = point.clone();
+    let name = point.name.split_once('-').map_or("", |(_, name)| name);
+    let tps = |rate: f64| format!("-{}tps", rate.round());
+    let old = tps(point.rate_tps);
+    // The last one: a sweep may be called after a rate.
+    let at = name.rfind(&old).unwrap_or(0);
+    let (before, after) = name.split_at(at);
+    let after = after.replacen(&old, &tps(rate_tps), 1);
+    probe.name = format!("{index:03}-{before}{after}");
+    (probe.index, probe.rate_tps) = (index, rate_tps);
+    probe
+}
+
+/// The probe that a folder is named after.
+pub(crate) fn find_probe(spec: &Spec, name: &str) -> Option<Point> {
+    spec.capacity?;
+    let (index, rest) = name.split_once('-')?;
+    let index = index.parse().ok()?;
+    let (before, _) = rest.rsplit_once("tps")?;
+    let rate_tps = before.rsplit('-').next()?.parse().ok()?;
+    let mut probes = spec
+        .points()
+        .into_iter()
+        .map(|point| probe(&point, index, rate_tps));
+    probes.find(|probe| probe.name == name)
+}
+
 fn product(sweep: &Sweep) -> Vec<Point> {
     let axes = &sweep.axes;
     let mut faults = sweep.faults.clone().unwrap_or_default();
