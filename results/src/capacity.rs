@@ -53,10 +53,12 @@ fn why_not(run: &RunJudgement, goal: &CapacityGoal) -> Option<String> {
     }
 }
 
+/// A run, its goal and its rate.
+type Probe<'a> = (&'a RunJudgement, CapacityGoal, f64);
+
 /// All searches of a campaign.
 pub(crate) fn searches(runs: &[RunJudgement]) -> Vec<Capacity> {
-    let mut groups: BTreeMap<(String, u32), Vec<(&RunJudgement, CapacityGoal, f64)>> =
-        BTreeMap::new();
+    let mut groups: BTreeMap<(String, u32), Vec<Probe<'_>>> = BTreeMap::new();
     for run in runs {
         if let Some(point) = &run.point
             && let Some(goal) = point.load.capacity
@@ -105,7 +107,7 @@ fn without_rate(name: &str) -> String {
     let parts = name.split('-').skip(1);
     let parts = parts.filter(|part| {
         let rate = part.strip_suffix("tps");
-        !rate.is_some_and(|rate| rate.parse::<f64>().is_ok())
+        rate.is_none_or(|rate| rate.parse::<f64>().is_err())
     });
     let point = parts.collect::<Vec<_>>().join("-");
     point

@@ -29,7 +29,7 @@ pub fn text(spec: &Spec) -> String {
 fn bytes(count: u64) -> String {
     match count {
         0..1_000_000 => format!("{} kB", count.div_ceil(1_000)),
-        0..1_000_000_000 => format!("{} MB", count / 1_000_000),
+        1_000_000..1_000_000_000 => format!("{} MB", count / 1_000_000),
         _ => format!("{:.1} GB", count as f64 / 1e9),
     }
 }
