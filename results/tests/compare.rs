@@ -265,7 +265,7 @@ fn what_was_kept_is_without_paths_and_can_be_compared_with() {
     assert_eq!(record.verdict, Verdict::Pass);
     let index: Vec<KeptRecord> =
         measure::files::read_json_lines(&into.join("index.jsonl"), "index").unwrap();
-    assert_eq!(index, [record.clone()]);
+    assert_eq!(index, std::slice::from_ref(&record));
     let command = "reforge run <path>/sample.toml --out <path>/y";
     assert_eq!(record.command.as_deref(), Some(command));
     for name in ["summary.json", "campaign.json", "kept.json"] {
