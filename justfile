@@ -33,6 +33,22 @@ report FOLDER *ARGS:
 report-check:
     cargo test --test report -- --include-ignored
 
+# The paper's evaluation, n = 7 and 30: an hour; plan with --dry-run, go on with: reforge resume FOLDER
+paper *ARGS:
+    cargo run --release -- run specs/paper.toml {{ARGS}}
+
+# Is folder A slower than folder B? Interleaved or not, at least five pairs of one spec on one machine
+compare A B *ARGS:
+    cargo run --release -- compare {{A}} {{B}} {{ARGS}}
+
+# Keep the figures of a run or campaign in results/kept, with a line in its index
+keep RUN *ARGS:
+    cargo run --release -- keep {{RUN}} {{ARGS}}
+
+# Repeat a run or campaign from its folder alone
+repro RUN *ARGS:
+    cargo run --release -- repro {{RUN}} {{ARGS}}
+
 # Simulated seeds, for example: just sim 0..1000
 sim SEEDS='0..300' *ARGS:
     cargo run --release -- sim --seeds {{SEEDS}} {{ARGS}}

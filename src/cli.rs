@@ -2,12 +2,16 @@
 
 pub mod adversary;
 pub mod audit;
+pub mod compare;
 pub mod judge;
+pub mod keep;
 pub mod keygen;
 pub mod limits;
 pub mod load;
 pub mod node;
+mod plan;
 pub mod report;
+pub mod repro;
 pub mod run;
 pub mod signatures;
 pub mod sim;

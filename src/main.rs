@@ -27,6 +27,8 @@ enum Command {
     Load(cli::load::Args),
     /// Runs an experiment and judges it; the last line is its folder.
     Run(cli::run::RunArgs),
+    /// Goes on with a campaign that ended early: sealed runs stay, the others are made.
+    Resume(cli::run::ResumeArgs),
     /// Runs the embedded experiment: four replicas, both rules, low and high load, one crash.
     Quick(cli::run::QuickArgs),
     /// Runs the replica's code in seeded worlds full of faults and attackers.
@@ -35,6 +37,12 @@ enum Command {
     Judge(cli::judge::Args),
     /// Writes one self-contained HTML page about a run or a campaign; the last line is its path.
     Report(cli::report::Args),
+    /// Compares two folders of one spec in pairs: is the first one slower?
+    Compare(cli::compare::Args),
+    /// Keeps the figures of a campaign or run in results/kept, with a line in the index.
+    Keep(cli::keep::Args),
+    /// Repeats a run or a campaign from its folder alone.
+    Repro(cli::repro::Args),
     /// Measures what this machine allows at most: dissemination alone, hops, signatures, hashing, appends.
     Limits(cli::limits::Args),
     /// Compares what BLS and Ed25519 certificates cost by size of the committee: table and plot.
@@ -46,16 +54,28 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Args::parse().command {
+    let args = Args::parse();
+    if let Err(error) = testbed::tie_to_orchestrator() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: cannot be tied to the orchestrator: {error}"
+        );
+        return ExitCode::FAILURE;
+    }
+    let result = match args.command {
         Command::Node(args) => cli::node::main(&args),
         Command::Adversary(args) => cli::adversary::main(&args),
         Command::Keygen(args) => cli::keygen::main(&args),
         Command::Load(args) => cli::load::main(&args),
         Command::Run(args) => cli::run::run(&args),
+        Command::Resume(args) => cli::run::resume(&args),
         Command::Quick(args) => cli::run::quick(&args),
         Command::Sim(args) => cli::sim::main(&args),
         Command::Judge(args) => cli::judge::main(&args),
         Command::Report(args) => cli::report::main(&args),
+        Command::Compare(args) => cli::compare::main(&args),
+        Command::Keep(args) => cli::keep::main(&args),
+        Command::Repro(args) => cli::repro::main(&args),
         Command::Limits(args) => cli::limits::main(&args),
         Command::Signatures(args) => cli::signatures::main(&args),
         Command::Transports(args) => cli::transports::main(&args),

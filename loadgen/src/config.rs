@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use measure::RateShape;
 use serde::{Deserialize, Serialize};
 use transport::Backend;
 use types::limits::TX_LEN_MAX;
@@ -54,6 +55,12 @@ pub struct LoadConfig {
     /// Spacing of the intended send times.
     #[serde(default)]
     pub arrival: Arrival,
+    /// With `arrival = "closed"`: requests that wait for an answer at any time. `rate` has no meaning then.
+    #[serde(default)]
+    pub in_flight: Option<u32>,
+    /// Ramp and bursts.
+    #[serde(default)]
+    pub shape: RateShape,
     /// Payload of one `put` in bytes (a `transfer` has 25, whatever stands here).
     #[serde(default = "defaults::size_bytes")]
     pub size_bytes: u32,
@@ -169,6 +176,10 @@ mod defaults {
 pub const SESSIONS_MAX: u32 = 4_096;
 /// Most connections of one generator.
 pub const CONNECTIONS_MAX: u32 = 1_024;
+/// Proofs of a closed loop are gathered for this long at most.
+const CLOSED_VERIFY_NS_MAX: u64 = 2_000_000;
+/// Most requests of a closed loop.
+const IN_FLIGHT_MAX: u32 = 1_000_000;
 /// Longest phase.
 const PHASE_S_MAX: f64 = 86_400.0;
 
@@ -236,6 +247,16 @@ impl LoadConfig {
         let connections = self.connections.unwrap_or(1);
         let fits = (1..=CONNECTIONS_MAX).contains(&connections);
         must(fits, "connections", "1 to 1024", connections)?;
+        let closed = self.arrival == Arrival::Closed;
+        must(
+            closed == self.in_flight.is_some() && (!closed || self.shape.is_steady()),
+            "in_flight",
+            "a number with arrival = \"closed\" and no shape, and none without it",
+            format!("{:?} with {}", self.in_flight, self.arrival.name()),
+        )?;
+        let in_flight = self.in_flight.unwrap_or(1);
+        let fits = (1..=IN_FLIGHT_MAX).contains(&in_flight);
+        must(fits, "in_flight", "1 to 1000000", in_flight)?;
         let replicas = self.replicas.as_ref().is_none_or(|list| !list.is_empty());
         must(replicas, "replicas", "at least one index", "an empty list")?;
         must(self.keys >= 2, "keys", "at least 2", self.keys)?;
@@ -273,11 +294,23 @@ impl LoadConfig {
         })
     }
 
+    /// How long proofs are gathered, in nanoseconds. A closed loop waits for their check: what is gained by
+    /// gathering would be lost by waiting.
+    #[must_use]
+    pub fn verify_every_ns(&self) -> u64 {
+        let asked_ns = self.verify_every_ms * 1_000_000;
+        match self.in_flight {
+            Some(_) => asked_ns.min(CLOSED_VERIFY_NS_MAX),
+            None => asked_ns,
+        }
+    }
+
     /// How long sends are gathered, in nanoseconds: nothing where single sends are affordable, and
     /// at most 1 ms where their system calls would be the load.
     #[must_use]
     pub fn coalesce_ns(&self) -> u64 {
         let chosen_us = match self.rate {
+            _ if self.in_flight.is_some() => 0,
             rate if rate < 2_000.0 => 0,
             rate => (rate / 100.0).min(1_000.0) as u64,
         };

@@ -98,6 +98,8 @@ pub struct Generator {
     watched_ns: u64,
     claims_due_ns: Option<u64>,
     next_tick_ns: u64,
+    /// The latest moment that was told.
+    seen_ns: u64,
     /// Numbers that go into the result as they are.
     pub(crate) counters: Counters,
     conflicts: Vec<Conflict>,
@@ -157,6 +159,7 @@ impl Generator {
             watched_ns: now_ns,
             claims_due_ns: None,
             next_tick_ns: plan.start_ns + SECOND_NS,
+            seen_ns: now_ns,
             counters: Counters::default(),
             conflicts: Vec::new(),
             done: false,
@@ -174,6 +177,7 @@ impl Generator {
         net: &mut dyn Transport,
         now_ns: u64,
     ) -> Result<Option<SeriesRow>, MeasureError> {
+        self.seen_ns = now_ns;
         self.fleet.tend(net, now_ns);
         self.speak(net);
         if now_ns >= self.watched_ns + WATCH_NS {
@@ -206,6 +210,7 @@ impl Generator {
 
     /// What the transport reported.
     pub fn on_event(&mut self, net: &mut dyn Transport, event: Event, now_ns: u64) {
+        self.seen_ns = now_ns;
         match self.fleet.on_event(net, event, now_ns) {
             None => {}
             Some(Change::Ready(slot, mode)) => {
@@ -237,6 +242,7 @@ impl Generator {
 
     /// What was said about claims that were given out.
     pub fn on_verdicts(&mut self, verdicts: Vec<(Claim, Verdict)>, now_ns: u64) {
+        self.seen_ns = now_ns;
         let mut rulings = Vec::new();
         for (claim, verdict) in verdicts {
             self.proofs.settle(claim, verdict, &mut rulings);

@@ -130,12 +130,7 @@ pub fn run_with(config: LoadConfig, mut hooks: Hooks<'_>) -> Result<LoadReport, 
         sessions,
         keys,
         epoch,
-        schedule: Schedule::new(
-            config.arrival,
-            config.rate,
-            plan.measure_end_ns - start_ns,
-            config.seed,
-        ),
+        schedule: schedule(&config, plan.measure_end_ns - start_ns),
         workload: Workload::new(config.workload, config.keys, config.size_bytes, config.seed),
         account: Account::new(plan, LoadRecorder::create(&config.out_dir, start)?),
         proofs: ProofBook::new(epoch.id, config.trust_unchecked),
@@ -143,7 +138,7 @@ pub fn run_with(config: LoadConfig, mut hooks: Hooks<'_>) -> Result<LoadReport, 
         hand_in: config.hand_in,
         coalesce_ns: config.coalesce_ns(),
         failover_ns: config.failover_ms * 1_000_000,
-        verify_every_ns: config.verify_every_ms * 1_000_000,
+        verify_every_ns: config.verify_every_ns(),
     };
     let checker = Checker::start(engine, committee.rule, epoch, net.waker())?;
     let mut shell = Shell {
@@ -336,6 +331,14 @@ fn sessions(config: &LoadConfig, connections: u32) -> (Vec<SessionId>, Vec<Clien
             let keys: Vec<ClientKey> = seeds.map(|seed| ClientKey::from_seed(&seed)).collect();
             (keys.iter().map(ClientKey::session).collect(), keys)
         }
+    }
+}
+
+fn schedule(config: &LoadConfig, end_ns: u64) -> Schedule {
+    match config.in_flight {
+        Some(in_flight) => Schedule::closed(in_flight, end_ns),
+        None => Schedule::new(config.arrival, config.rate, end_ns, config.seed)
+            .shaped(config.shape, config.warmup_s),
     }
 }
 

@@ -95,6 +95,52 @@ impl Fingerprint {
     }
 }
 
+/// What of two hosts or programs is not alike, in words: `cpus: 2 and 4`.
+fn differ<T: PartialEq + std::fmt::Debug>(found: &mut Vec<String>, what: &str, one: &T, other: &T) {
+    if one != other {
+        found.push(format!("{what}: {one:?} and {other:?}"));
+    }
+}
+
+impl Fingerprint {
+    /// Where two hosts differ in what figures depend on; empty for like machines. A fact that is unknown
+    /// on one of them only is a difference.
+    #[must_use]
+    pub fn unlike_machine(&self, other: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        let f = &mut found;
+        differ(f, "CPU", &self.cpu_model, &other.cpu_model);
+        differ(f, "CPU features", &self.cpu_features, &other.cpu_features);
+        differ(f, "CPUs", &self.cpus, &other.cpus);
+        differ(f, "governor", &self.governor, &other.governor);
+        differ(f, "memory", &self.memory_bytes, &other.memory_bytes);
+        differ(f, "kernel", &self.kernel, &other.kernel);
+        differ(f, "mitigations", &self.mitigations, &other.mitigations);
+        differ(f, "clock source", &self.clock_source, &other.clock_source);
+        let (one, two) = (&self.tcp_congestion, &other.tcp_congestion);
+        differ(f, "TCP congestion control", one, two);
+        let (one, two) = (self.virtual_machine, other.virtual_machine);
+        differ(f, "virtual machine", &one, &two);
+        found
+    }
+
+    /// Where two programs differ; empty for the same binary.
+    #[must_use]
+    pub fn unlike_program(&self, other: &Self) -> Vec<String> {
+        let commit = |of: &Self| {
+            let git = of.git.as_ref()?;
+            let dirty = if git.dirty { "-dirty" } else { "" };
+            Some(format!("{}{dirty}", git.commit))
+        };
+        let mut found = Vec::new();
+        let f = &mut found;
+        differ(f, "binary hash", &self.binary_hash, &other.binary_hash);
+        differ(f, "commit", &commit(self), &commit(other));
+        differ(f, "debug build", &self.debug_build, &other.debug_build);
+        found
+    }
+}
+
 fn read(path: &str) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     Some(text.trim().to_owned())

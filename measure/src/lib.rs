@@ -8,6 +8,7 @@
 //! orchestrator owns the [`RunFolder`] and the [`EventLog`].
 
 pub mod bound;
+mod calendar;
 pub mod clock;
 pub mod drill;
 pub mod event;
@@ -24,9 +25,11 @@ pub mod receipts;
 pub mod replica;
 pub mod run;
 pub mod seen;
+mod shape;
 pub mod usage;
 
 pub use bound::{BoundRecord, DisseminationBound, median};
+pub use calendar::{utc_date, utc_stamp};
 pub use clock::{WallAnchor, monotonic_ns};
 pub use drill::{AfterSplit, Attack, DrillKind, DrillStep, Kill, PlannedDrill, SecondDrill};
 pub use event::{Event, EventKind, EventLog, FaultAction};
@@ -42,6 +45,7 @@ pub use receipts::{ReceiptKind, ReceiptRecord, Receipts};
 pub use replica::ReplicaReport;
 pub use run::{CampaignRecord, PlannedAdversary, PlannedFault, RunRecord, Thresholds};
 pub use seen::{EpochSeen, ModeName, ModeSeen, RecoverySeen};
+pub use shape::{Burst, CapacityGoal, LoadPlan, Ramp, RateShape};
 pub use usage::Usage;
 
 /// Version of every JSON part of a run folder. A reader refuses a newer one, and raises it here

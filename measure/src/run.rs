@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::WallAnchor;
 use crate::drill::{DrillKind, PlannedDrill};
 use crate::event::FaultAction;
+use crate::shape::LoadPlan;
 
 /// Bounds a run has to keep; an absent one is not judged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -104,6 +105,9 @@ pub struct RunRecord {
     /// Round trips between the regions that the replicas sit in, replica `i` in region `i` modulo their number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wan_rtt_ms: Option<Vec<Vec<f64>>>,
+    /// How the load was asked for, beside its rate; a steady open loop in older records.
+    #[serde(default)]
+    pub load: LoadPlan,
     /// Bounds.
     pub thresholds: Thresholds,
     /// When the run was begun.

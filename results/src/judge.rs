@@ -8,6 +8,7 @@ use measure::{
     CampaignRecord, IncidentKind, LedgerRecord, MeasureError, RunFolder, SCHEMA_VERSION, folder,
 };
 
+use crate::capacity;
 use crate::consistency::{Consistency, compare};
 use crate::drill;
 use crate::drill_stats;
@@ -36,6 +37,7 @@ pub fn judge(root: &Path) -> Judgement {
         reasons: Vec::new(),
         runs: Vec::new(),
         drills: Vec::new(),
+        capacity: Vec::new(),
         overhead: Vec::new(),
     };
     if root.join(folder::CAMPAIGN).exists() {
@@ -57,6 +59,11 @@ pub fn judge(root: &Path) -> Judgement {
     }
     judgement.drills = drill_stats::stats(&judgement.runs);
     judgement.overhead = overhead::compare(&judgement.runs);
+    judgement.capacity = capacity::searches(&judgement.runs);
+    if root.join(folder::CAMPAIGN).exists() {
+        let reasons = capacity::reasons(&judgement.capacity, &judgement.runs);
+        judgement.reasons.extend(reasons);
+    }
     let few = |o: &&Overhead| o.conclusion == Conclusion::Inconclusive;
     if let Some(first) = judgement.overhead.iter().find(few) {
         judgement.reasons.push(Reason {
@@ -70,7 +77,7 @@ pub fn judge(root: &Path) -> Judgement {
         });
     }
     let reasons = judgement.reasons.iter().map(|reason| reason.verdict);
-    let runs = judgement.runs.iter().map(|run| run.verdict);
+    let runs = judgement.runs.iter().map(capacity::weight);
     judgement.verdict = reasons.chain(runs).max().unwrap_or(Verdict::Inconclusive);
     judgement
 }

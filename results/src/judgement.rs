@@ -3,6 +3,7 @@
 use measure::{Outcomes, Percentiles};
 use serde::{Deserialize, Serialize};
 
+use crate::capacity::Capacity;
 use crate::consistency::Consistency;
 use crate::drill::DrillReport;
 use crate::drill_stats::DrillStats;
@@ -30,6 +31,9 @@ pub struct Judgement {
     /// Terms of Eq. 5 over the repetitions of every drill.
     #[serde(default)]
     pub drills: Vec<DrillStats>,
+    /// What searches for the capacity came to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity: Vec<Capacity>,
     /// What recovery costs, from pairs of runs.
     #[serde(default)]
     pub overhead: Vec<Overhead>,

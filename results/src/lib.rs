@@ -4,11 +4,14 @@
 //! same bytes. Missing data is never a pass.
 
 mod bootstrap;
+mod capacity;
+pub mod compare;
 mod consistency;
 mod drill;
 mod drill_stats;
 mod judge;
 mod judgement;
+pub mod kept;
 mod overhead;
 pub mod paper;
 mod record;
@@ -20,6 +23,8 @@ mod verdict;
 mod wan;
 
 pub use bootstrap::Estimate;
+pub use capacity::{Capacity, keeps_up};
+pub use compare::{Comparison, Refused, compare};
 pub use consistency::{Consistency, Divergence};
 pub use drill::{ClientView, DrillReport, Terms};
 pub use drill_stats::{DrillStats, TermStats};

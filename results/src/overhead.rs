@@ -109,7 +109,7 @@ pub(crate) fn compare(runs: &[RunJudgement]) -> Vec<Overhead> {
                 figure,
                 point,
                 replicas,
-                conclusion: conclude(ratios.len(), estimate),
+                conclusion: conclude(ratios.len(), estimate, FLOOR),
                 ratios,
                 estimate,
                 paper: match (question, figure) {
@@ -202,14 +202,15 @@ fn figures(
     }
 }
 
-fn conclude(pairs: usize, estimate: Option<Estimate>) -> Conclusion {
+/// An effect counts if its interval excludes 1 and it exceeds the practical floor.
+pub(crate) fn conclude(pairs: usize, estimate: Option<Estimate>, floor: f64) -> Conclusion {
     let Some(Estimate { median, low, high }) = estimate else {
         return Conclusion::Inconclusive;
     };
     let is_sure = low > 1.0 || high < 1.0;
     match () {
         () if pairs < PAIRS_MIN => Conclusion::Inconclusive,
-        () if !is_sure || (median - 1.0).abs() < FLOOR => Conclusion::NoDifference,
+        () if !is_sure || (median - 1.0).abs() < floor => Conclusion::NoDifference,
         () if median > 1.0 => Conclusion::Higher,
         () => Conclusion::Lower,
     }

@@ -45,13 +45,16 @@ pub fn table(judgement: &Judgement) -> String {
     text.push_str(&table.to_string());
     text.push('\n');
     recovery::append(&mut text, judgement);
+    for search in &judgement.capacity {
+        text.push_str(&crate::capacity::text(search));
+    }
     append_reasons(&mut text, judgement);
     text.push_str(&format!("verdict: {}\n", judgement.verdict.name()));
     text
 }
 
 /// A table without frames; `numbers` are aligned to the right.
-fn plain(
+pub(crate) fn plain(
     header: &[&str],
     numbers: std::ops::RangeInclusive<usize>,
     rows: Vec<Vec<String>>,

@@ -1,12 +1,13 @@
 //! `reforge run` and `reforge quick`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use anyhow::Result;
-use testbed::{Bar, Interrupt, Options, Spec};
+use testbed::{Bar, Finished, Interrupt, Options, Spec, TestbedError};
 
-use super::{judge, report};
+use super::{judge, plan, report};
 
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
@@ -30,6 +31,21 @@ pub struct QuickArgs {
     /// Writes the page of `reforge report` into the folder as well.
     #[arg(long)]
     report: bool,
+    /// Prints the plan (runs in their order, time, disk) and starts nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ResumeArgs {
+    /// Folder of a campaign that ended early: by Ctrl-C, a crash, `kill -9`.
+    folder: PathBuf,
+    /// Keeps keys and journals of every run.
+    #[arg(long)]
+    keep_scratch: bool,
+    /// Goes on although the program or the machine is another one than the one that began.
+    #[arg(long)]
+    mix: bool,
 }
 
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
@@ -40,19 +56,60 @@ pub fn quick(args: &QuickArgs) -> Result<ExitCode> {
     carry_out(&testbed::quick_spec(&args.set)?, args)
 }
 
-/// Runs, judges, tells. The last line of standard output is the folder, whatever the verdict.
+/// Goes on with what the folder says; no spec is given that could be another one.
+pub fn resume(args: &ResumeArgs) -> Result<ExitCode> {
+    let options = Options {
+        mix: args.mix,
+        ..options(args.keep_scratch)?
+    };
+    tell(testbed::resume(&args.folder, &options), false)
+}
+
 fn carry_out(spec: &Spec, args: &QuickArgs) -> Result<ExitCode> {
+    if args.dry_run {
+        print!("{}", plan::text(spec));
+        return Ok(ExitCode::SUCCESS);
+    }
     let options = Options {
         out: args.out.clone(),
-        progress: Box::new(Bar::default()),
-        interrupt: Interrupt::on_signals()?,
-        keep_scratch: args.keep_scratch,
-        ..Options::of_this_program(command_line())?
+        ..options(args.keep_scratch)?
     };
-    let finished = testbed::run(spec, &options)?;
+    tell(testbed::run(spec, &options), args.report)
+}
+
+/// Whether a probe keeps up is what `results` say of its folder.
+#[derive(Debug)]
+struct FromResults;
+
+impl testbed::Judge for FromResults {
+    fn keeps_up(&self, run_root: &Path) -> bool {
+        results::judge(run_root)
+            .runs
+            .first()
+            .is_some_and(results::keeps_up)
+    }
+}
+
+/// Options of a campaign that a user watches.
+pub fn options(keep_scratch: bool) -> Result<Options> {
+    Ok(Options {
+        progress: Rc::new(Bar::default()),
+        interrupt: Interrupt::on_signals()?,
+        keep_scratch,
+        judge: Some(Rc::new(FromResults)),
+        ..Options::of_this_program(command_line())?
+    })
+}
+
+/// Judges and tells, with a `page` for a browser if asked. The last line of standard output is the folder, whatever the verdict.
+pub fn tell(finished: Result<Finished, TestbedError>, page: bool) -> Result<ExitCode> {
+    let finished = finished?;
     let code = judge::tell(&finished.folder)?;
-    if args.report {
+    if page {
         report::write(&finished.folder, None)?;
+    }
+    if finished.interrupted {
+        eprintln!("to go on: reforge resume {}", finished.folder.display());
     }
     println!("{}", finished.folder.display());
     Ok(code)

@@ -1,27 +1,38 @@
 //! All runs of a spec, one after the other, in one folder.
 
+mod capacity;
+mod resume;
+
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use measure::files::{write_atomic, write_json};
-use measure::{CampaignRecord, WallAnchor, folder};
+use measure::{CampaignRecord, WallAnchor, folder, utc_stamp};
 
 use crate::error::TestbedError;
 use crate::interrupt::Interrupt;
 use crate::local::Local;
+use crate::plan::{Plan, time_of};
 use crate::progress::{Progress, Silent};
 use crate::provider::Provider;
 use crate::run::{Run, io};
+use crate::spec::find_probe;
 use crate::spec::{Point, ProviderKind, Spec};
+pub use capacity::Judge;
+pub(crate) use capacity::probes_max;
+use capacity::search;
+use resume::Resumed;
 
-/// Start, readiness and stop of one run, roughly; for the estimate only.
-const OVERHEAD: Duration = Duration::from_secs(4);
+/// Held by the process that works on a campaign.
+const LOCK: &str = "campaign.lock";
 
 /// Default of [`Options::stop_within`].
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 /// How a campaign is run, apart from its spec.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// The campaign folder; absent: `runs/<name>-<UTC time>`.
     pub out: Option<PathBuf>,
@@ -30,13 +41,17 @@ pub struct Options {
     /// The command that repeats the campaign, for the record.
     pub command: String,
     /// Who is told how it goes on.
-    pub progress: Box<dyn Progress>,
+    pub progress: Rc<dyn Progress>,
     /// Raised when the user wants to stop.
     pub interrupt: Interrupt,
     /// Time between SIGTERM and SIGKILL.
     pub stop_within: Duration,
     /// Keep keys and journals of every run in its folder `scratch`.
     pub keep_scratch: bool,
+    /// Go on with a campaign that another program or machine began.
+    pub mix: bool,
+    /// Says whether probes keep up; needed by specs with `[capacity]` only.
+    pub judge: Option<Rc<dyn Judge>>,
 }
 
 impl Options {
@@ -51,10 +66,12 @@ impl Options {
             out: None,
             executable,
             command,
-            progress: Box::new(Silent),
+            progress: Rc::new(Silent),
             interrupt: Interrupt::default(),
             stop_within: STOP_WITHIN,
             keep_scratch: false,
+            mix: false,
+            judge: None,
         })
     }
 }
@@ -76,49 +93,187 @@ pub struct Finished {
 /// # Errors
 /// [`TestbedError`] when the record itself cannot be written.
 pub fn run(spec: &Spec, options: &Options) -> Result<Finished, TestbedError> {
+    start(spec, options, Extent::All)
+}
+
+/// One run of an earlier campaign again, by the name of its folder, in a new campaign.
+///
+/// # Errors
+/// [`TestbedError::Setup`] when the spec has no such run; as [`run`].
+pub fn run_again(spec: &Spec, name: &str, options: &Options) -> Result<Finished, TestbedError> {
+    let mut points = spec.points().into_iter();
+    let point = match spec.capacity {
+        Some(_) => find_probe(spec, name),
+        None => points.find(|point| point.name == name),
+    };
+    let point = point.ok_or_else(|| {
+        TestbedError::Setup(format!(
+            "expected a run of the spec {}, found none named {name}: was the folder renamed?",
+            spec.name
+        ))
+    })?;
+    start(spec, options, Extent::One(Box::new(point)))
+}
+
+/// How much of a spec is run.
+enum Extent {
+    All,
+    One(Box<Point>),
+}
+
+fn start(spec: &Spec, options: &Options, extent: Extent) -> Result<Finished, TestbedError> {
     let begun = WallAnchor::now();
+    let points = match (extent, spec.capacity) {
+        (Extent::One(point), _) => Some(vec![*point]),
+        (Extent::All, None) => Some(spec.points()),
+        // Which runs there will be turns out as they are made.
+        (Extent::All, Some(_)) => None,
+    };
     let root = create_root(spec, options, begun)?;
-    let points = spec.points();
+    let runs = points.iter().flatten().map(|point| point.name.clone());
     let record = CampaignRecord {
         schema: measure::SCHEMA_VERSION,
         experiment: spec.name.clone(),
         spec_hash: spec.hash(),
-        runs: points.iter().map(|point| point.name.clone()).collect(),
+        runs: runs.collect(),
         begun,
         command: options.command.clone(),
     };
+    // The spec first: whoever finds a plan finds what it is a plan of.
     write_atomic(&root.join(folder::SPEC), spec.resolved_toml().as_bytes())?;
+    let _lock = lock(&root)?;
     write_json(&root.join(folder::CAMPAIGN), &record)?;
+    match points {
+        Some(points) => carry_out(spec, options, &root, &points),
+        None => find_capacity(spec, options, &root, record),
+    }
+}
 
-    let mut provider: Box<dyn Provider> = match spec.provider {
-        ProviderKind::Local => Box::new(Local::default()),
+/// Probes that are there already are taken as they are.
+fn find_capacity(
+    spec: &Spec,
+    options: &Options,
+    root: &Path,
+    mut record: CampaignRecord,
+) -> Result<Finished, TestbedError> {
+    let (Some(goal), Some(judge)) = (spec.capacity, &options.judge) else {
+        return Err(TestbedError::Setup(
+            "expected somebody who judges the probes of [capacity], found nobody".into(),
+        ));
     };
-    let load = &spec.load;
-    let load_s = load.warmup_s + load.duration_s + load.cooldown_s.min(2.0);
-    let estimate = |point: &Point| {
-        // A drill waits until its replicas had time to become ready.
-        let drill = point.drill.map_or(Duration::ZERO, |_| {
-            crate::run::drill_ready_within(point.replicas)
-        });
-        OVERHEAD + drill + Duration::from_secs_f64(load_s)
-    };
-    let total = points.iter().map(estimate).sum();
-    options.progress.begin(points.len(), total);
+    let plan = Plan::of(spec);
+    let probes = plan.runs.len() * probes_max(&goal) as usize;
+    options.progress.begin(probes, plan.time());
+    let mut provider = provider(spec);
     let mut done = Duration::ZERO;
-    for point in &points {
+    search(spec, goal, judge.as_ref(), root, |point| {
+        let run_root = root.join(&point.name);
+        if run_root.join(folder::SUMS).exists() {
+            return Ok(true);
+        }
+        if options.interrupt.is_raised() {
+            return Ok(false);
+        }
+        options
+            .progress
+            .position(done, plan.time().saturating_sub(done));
+        done += time_of(spec, point);
+        if !record.runs.contains(&point.name) {
+            record.runs.push(point.name.clone());
+            write_json(&root.join(folder::CAMPAIGN), &record)?;
+        }
+        Run::begin(spec, point, options, provider.as_mut(), &run_root)?.execute()?;
+        Ok(!options.interrupt.is_raised())
+    })?;
+    options.progress.end();
+    Ok(Finished {
+        folder: root.to_path_buf(),
+        interrupted: options.interrupt.is_raised(),
+    })
+}
+
+fn provider(spec: &Spec) -> Box<dyn Provider> {
+    match spec.provider {
+        ProviderKind::Local => Box::new(Local::default()),
+    }
+}
+
+/// Goes on with a campaign that ended early, from its folder alone. Runs that are sealed stay as they
+/// are; what is left of others is moved into the folder `aside`.
+///
+/// # Errors
+/// [`TestbedError::Setup`] when the folder is no campaign, its spec is another one than it began with,
+/// another process works on it, or its runs were made by another program or on another machine; as [`run`].
+pub fn resume(root: &Path, options: &Options) -> Result<Finished, TestbedError> {
+    let resumed = Resumed::open(root)?;
+    let _lock = lock(&resumed.root)?;
+    let todo = resumed.prepare(options)?;
+    // Every run names the command that repeats the whole campaign.
+    let command = resumed.record.command.clone();
+    let options = Options {
+        command,
+        ..options.clone()
+    };
+    let (spec, root) = (&resumed.spec, &resumed.root);
+    if spec.capacity.is_some() {
+        return find_capacity(spec, &options, root, resumed.record.clone());
+    }
+    let mut points = spec.points();
+    points.retain(|point| todo.contains(&point.name));
+    carry_out(spec, &options, root, &points)
+}
+
+fn carry_out(
+    spec: &Spec,
+    options: &Options,
+    root: &Path,
+    points: &[Point],
+) -> Result<Finished, TestbedError> {
+    let mut provider = provider(spec);
+    let estimates: Vec<Duration> = points.iter().map(|point| time_of(spec, point)).collect();
+    let mut left: Duration = estimates.iter().sum();
+    options.progress.begin(points.len(), left);
+    let (mut done, begun) = (Duration::ZERO, Instant::now());
+    for (point, estimate) in points.iter().zip(&estimates) {
         if options.interrupt.is_raised() {
             break;
         }
-        options.progress.position(done);
-        done += estimate(point);
+        options
+            .progress
+            .position(done, corrected(left, done, begun.elapsed()));
+        done += *estimate;
+        left = left.saturating_sub(*estimate);
         let run_root = root.join(&point.name);
         Run::begin(spec, point, options, provider.as_mut(), &run_root)?.execute()?;
     }
     options.progress.end();
     Ok(Finished {
-        folder: root,
+        folder: root.to_path_buf(),
         interrupted: options.interrupt.is_raised(),
     })
+}
+
+/// Estimates turn out alike in one campaign.
+fn corrected(left: Duration, done: Duration, took: Duration) -> Duration {
+    match done.is_zero() {
+        true => left,
+        false => left.mul_f64((took.as_secs_f64() / done.as_secs_f64()).clamp(0.2, 5.0)),
+    }
+}
+
+/// Two processes must not work on one campaign. The lock ends with the process that holds it.
+fn lock(root: &Path) -> Result<File, TestbedError> {
+    let path = root.join(LOCK);
+    let file = File::create(&path).map_err(io("create", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(TestbedError::Setup(format!(
+            "expected a campaign that nobody works on, found {} locked by another process; \
+             wait for it, or end it",
+            root.display()
+        ))),
+        Err(TryLockError::Error(source)) => Err(io("lock", &path)(source)),
+    }
 }
 
 fn create_root(spec: &Spec, options: &Options, begun: WallAnchor) -> Result<PathBuf, TestbedError> {
@@ -127,35 +282,12 @@ fn create_root(spec: &Spec, options: &Options, begun: WallAnchor) -> Result<Path
     });
     if root.join(folder::CAMPAIGN).exists() {
         return Err(TestbedError::Setup(format!(
-            "expected a new folder, found a campaign in {}; choose another --out",
-            root.display()
+            "expected a new folder, found a campaign in {path}; choose another --out, or go on with it: \
+             reforge resume {path}",
+            path = root.display()
         )));
     }
     std::fs::create_dir_all(&root).map_err(io("create", &root))?;
     // Configurations name files by absolute paths, so that no process depends on a folder.
     root.canonicalize().map_err(io("resolve", &root))
 }
-
-/// `20261122T231551Z` of Unix nanoseconds. The calendar is the proleptic Gregorian one, by
-/// Hinnant's `civil_from_days`.
-fn utc_stamp(unix_ns: u64) -> String {
-    let seconds = unix_ns / 1_000_000_000;
-    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = (shifted_month + 2) % 12 + 1;
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!(
-        "{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
-#[cfg(test)]
-mod tests;

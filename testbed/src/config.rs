@@ -104,11 +104,16 @@ pub(crate) const NODE_KEYS: &[&str] = &[
     "control.socket",
 ];
 
+/// Least rate that a generator takes.
+const RATE_TPS_MIN: f64 = 1e-3;
+
 /// Keys of a generator's configuration that come from axes, load and placement.
 pub(crate) const LOAD_KEYS: &[&str] = &[
     "committee",
     "rate",
     "arrival",
+    "in_flight",
+    "shape",
     "size_bytes",
     "duration_s",
     "warmup_s",
@@ -155,9 +160,22 @@ pub(crate) fn load(
     put(
         &mut root,
         "rate",
-        point.rate_tps / f64::from(load.generators),
+        // A closed loop has no rate; one has to be named all the same.
+        (point.rate_tps / f64::from(load.generators)).max(RATE_TPS_MIN),
     );
     put(&mut root, "arrival", load.arrival.name());
+    if let Some(in_flight) = load.in_flight {
+        // As even as it goes; a check saw to it that everybody has one.
+        let extra = u32::from(index < in_flight % load.generators);
+        let mine = in_flight / load.generators + extra;
+        put(&mut root, "in_flight", i64::from(mine));
+    }
+    let shape = load.shape();
+    if !shape.is_steady()
+        && let Ok(shape) = Value::try_from(shape)
+    {
+        put(&mut root, "shape", shape);
+    }
     put(&mut root, "size_bytes", i64::from(point.size_bytes));
     put(&mut root, "duration_s", load.duration_s);
     put(&mut root, "warmup_s", load.warmup_s);

@@ -1,7 +1,7 @@
 //! Provider `local`: child processes on loopback.
 //!
 //! A child's standard input is a pipe whose other end only this process holds. When this process
-//! ends, however that happens, the pipe closes and the child stops (`stop_on_stdin_eof`).
+//! ends, however that happens, the pipe closes and the child stops (`stop_on_stdin_eof`); see `tie`.
 
 use std::fs::OpenOptions;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -59,6 +59,7 @@ impl Provider for Local {
         };
         let child = Command::new(&plan.executable)
             .args(&plan.arguments)
+            .env(crate::tie::TIED, "1")
             .stdin(Stdio::piped())
             .stdout(log.try_clone().map_err(fail)?)
             .stderr(log)

@@ -440,6 +440,7 @@ fn record(spec: &Spec, point: &Point, options: &Options, provider: &str) -> RunR
         recovery: point.recovery,
         delay_ms: point.delay_ms,
         wan_rtt_ms: spec.wan.as_ref().map(|wan| wan.rtt_ms.clone()),
+        load: spec.load_plan(),
         thresholds: point.thresholds,
         begun: WallAnchor::now(),
         command: options.command.clone(),

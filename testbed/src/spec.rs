@@ -11,11 +11,15 @@ mod points;
 
 use std::path::Path;
 
-use measure::{PlannedAdversary, PlannedDrill, PlannedFault, Thresholds};
+use measure::{
+    Burst, CapacityGoal, LoadPlan, PlannedAdversary, PlannedDrill, PlannedFault, Ramp, RateShape,
+    Thresholds,
+};
 use serde::{Deserialize, Serialize};
 
 pub use axes::{App, Auth, AxisLists, Backend, Durability, OneOrMany, Rule, Scheme};
 pub use points::Point;
+pub(crate) use points::{find_probe, probe};
 
 use crate::error::TestbedError;
 
@@ -44,6 +48,9 @@ pub struct Spec {
     /// The load, apart from its axes.
     #[serde(default)]
     pub load: LoadSpec,
+    /// Searches for the highest rate, instead of running those of the axis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacityGoal>,
     /// Timers of the replicas.
     #[serde(default)]
     pub timing: TimingSpec,
@@ -116,6 +123,15 @@ pub struct LoadSpec {
     pub warmup_s: f64,
     /// Longest wait for answers after the last send, in seconds.
     pub cooldown_s: f64,
+    /// With a closed loop: requests that wait for an answer at any time, of all generators together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u32>,
+    /// From a share of the rate to all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<Ramp>,
+    /// A multiple of the rate now and then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst: Option<Burst>,
     /// Number of generators; they share the rate.
     pub generators: u32,
     /// Connections per generator; absent: one per replica.
@@ -137,6 +153,9 @@ impl Default for LoadSpec {
             duration_s: 20.0,
             warmup_s: 3.0,
             cooldown_s: 1.0,
+            in_flight: None,
+            ramp: None,
+            burst: None,
             generators: 1,
             connections: None,
             sessions: 64,
@@ -147,9 +166,20 @@ impl Default for LoadSpec {
     }
 }
 
+impl LoadSpec {
+    /// Ramp and bursts.
+    #[must_use]
+    pub fn shape(&self) -> RateShape {
+        RateShape {
+            ramp: self.ramp,
+            burst: self.burst,
+        }
+    }
+}
+
 axes::named! {
     /// Distribution of the intended send times.
-    Arrival { Poisson = "poisson", Constant = "constant" }
+    Arrival { Poisson = "poisson", Constant = "constant", Closed = "closed" }
 }
 axes::named! {
     /// What the transactions do.
@@ -244,7 +274,16 @@ impl Spec {
             .to_string()
     }
 
-    /// All runs in their order.
+    /// What the record of a run says of its load.
+    pub(crate) fn load_plan(&self) -> LoadPlan {
+        LoadPlan {
+            in_flight: self.load.in_flight,
+            shape: self.load.shape(),
+            capacity: self.capacity,
+        }
+    }
+
+    /// All runs in their order; in a search for the capacity, one for each search.
     #[must_use]
     pub fn points(&self) -> Vec<Point> {
         points::expand(self)

@@ -15,6 +15,8 @@ use crate::proofs::{ReceiptsFrame, Ruling};
 /// Tag of `Response::Receipts`; a test holds it to the codec.
 const RECEIPTS: u8 = 1;
 /// Bounds of the time for which an unavailable replica is avoided.
+/// How long a closed loop waits after a refusal.
+const REFUSED_PAUSE_NS: u64 = 10_000_000;
 const AVOID_MS: std::ops::RangeInclusive<u64> = 20..=5_000;
 
 impl Generator {
@@ -89,7 +91,7 @@ impl Generator {
                 // The frame is bad already: where its entries end changes nothing.
                 let _ = frame.entries(|session, entry| {
                     named += 1;
-                    if let Some(request) = self.close(session, entry.seq) {
+                    if let Some(request) = self.close(session, entry.seq, now_ns) {
                         self.account.failed(request, "bad-receipt");
                     }
                 });
@@ -110,7 +112,7 @@ impl Generator {
         arrival_ns: u64,
         unproven: bool,
     ) {
-        let Some(request) = self.close(session, entry.seq) else {
+        let Some(request) = self.close(session, entry.seq, self.seen_ns) else {
             let index = self.by_id.get(session).copied();
             if !index.is_some_and(|index| self.moves_on(index, &entry, of, arrival_ns)) {
                 self.counters.duplicates += 1;
@@ -189,7 +191,7 @@ impl Generator {
         now_ns: u64,
     ) {
         for &seq in seqs {
-            match self.close(session, seq) {
+            match self.close(session, seq, now_ns + REFUSED_PAUSE_NS) {
                 Some(request) => self.account.refused(request, reason),
                 None => self.counters.duplicates += 1,
             }
@@ -200,10 +202,19 @@ impl Generator {
         }
     }
 
-    fn close(&mut self, session: &SessionId, seq: u64) -> Option<crate::session::InFlight> {
+    /// A request has ended; in a closed loop the next one may be sent from `ended_ns` on. That is when its proof
+    /// was found to hold: a client waits for that, and must not seem late for it.
+    fn close(
+        &mut self,
+        session: &SessionId,
+        seq: u64,
+        ended_ns: u64,
+    ) -> Option<crate::session::InFlight> {
         let index = *self.by_id.get(session)?;
         let request = self.sessions[index as usize].close(seq)?;
         self.in_flight -= 1;
+        self.schedule
+            .release(ended_ns.saturating_sub(self.plan.start_ns));
         Some(request)
     }
 }

@@ -26,6 +26,7 @@ impl Generator {
                     sent_ns: now_ns,
                 };
                 self.account.failed(request, "too-many-unsent");
+                self.schedule.release(now_after_ns);
                 continue;
             }
             self.unsent += 1;

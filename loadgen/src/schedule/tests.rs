@@ -59,3 +59,62 @@ fn a_time_is_due_only_once_and_not_early() {
     assert_eq!(schedule.take_due(2_000_000), Some(2_000_000));
     assert_eq!(schedule.take_due(2_000_000), None);
 }
+
+#[test]
+fn bursts_and_ramps_offer_what_their_shape_adds_up_to() {
+    let shape = RateShape {
+        ramp: Some(measure::Ramp {
+            from: 0.1,
+            over_s: 2.0,
+        }),
+        burst: Some(measure::Burst {
+            every_s: 2.0,
+            length_s: 0.5,
+            factor: 3.0,
+        }),
+    };
+    // One second of warm-up, five measured.
+    let asked = 10_000.0 * shape.work_s(-1.0, 5.0);
+    for arrival in [Arrival::Constant, Arrival::Poisson] {
+        let times = all(Schedule::new(arrival, 10_000.0, 6 * SECOND_NS, 3).shaped(shape, 1.0));
+        assert!(times.is_sorted());
+        let off = times.len() as f64 - asked;
+        assert!(
+            off.abs() < 5.0 * asked.sqrt(),
+            "{arrival:?}: {off} of {asked}"
+        );
+        let within = |from_s: f64, to_s: f64| {
+            let of = |at_ns: &&u64| (from_s..to_s).contains(&(**at_ns as f64 * 1e-9));
+            times.iter().filter(of).count() as f64
+        };
+        assert!(
+            (within(0.0, 1.0) / 1_000.0 - 1.0).abs() < 0.2,
+            "the warm-up"
+        );
+        // The first burst is from second 3 on.
+        assert!((within(3.0, 3.5) / 15_000.0 - 1.0).abs() < 0.1, "a burst");
+        assert!((within(3.5, 4.0) / 5_000.0 - 1.0).abs() < 0.1, "after it");
+    }
+    let steady = Schedule::new(Arrival::Poisson, 100.0, SECOND_NS, 3);
+    let same = steady.clone().shaped(RateShape::default(), 1.0);
+    assert_eq!(all(steady), all(same));
+}
+
+#[test]
+fn a_closed_loop_sends_when_something_has_ended() {
+    let mut loop_of_two = Schedule::closed(2, 1_000);
+    assert_eq!(loop_of_two.take_due(5), Some(0));
+    assert_eq!(loop_of_two.take_due(5), Some(0));
+    // Nothing is free: what comes next is the end, and that has not come.
+    assert_eq!(loop_of_two.take_due(5), None);
+    assert_eq!(loop_of_two.peek(), Some(1_000));
+    loop_of_two.release(40);
+    loop_of_two.release(30);
+    assert_eq!(loop_of_two.peek(), Some(30));
+    assert_eq!(loop_of_two.take_due(35), Some(30));
+    assert_eq!(loop_of_two.take_due(35), None);
+    assert_eq!(loop_of_two.take_due(1_000), None);
+    // The end was seen: nothing is sent any more, whatever ends.
+    loop_of_two.release(1_001);
+    assert_eq!(loop_of_two.peek(), None);
+}

@@ -23,3 +23,23 @@ fn fields_are_found_by_their_whole_name() {
     assert_eq!(memory_bytes("MemTotal:       1024 kB\n"), Some(1 << 20));
     assert_eq!(memory_bytes("MemTotal: many kB\n"), None);
 }
+
+#[test]
+fn unlike_machines_and_programs_are_told_apart() {
+    let here = Fingerprint::collect();
+    assert!(here.unlike_machine(&here).is_empty());
+    assert!(here.unlike_program(&here).is_empty());
+    // How busy it was is no difference between machines.
+    let mut busy = here.clone();
+    busy.load_average_hundredths = Some(12_345);
+    assert!(here.unlike_machine(&busy).is_empty());
+    let mut other = here.clone();
+    other.cpus += 1;
+    other.governor = Some("another".into());
+    other.binary_hash = None;
+    let machine = here.unlike_machine(&other);
+    assert_eq!(machine.len(), 2, "{machine:?}");
+    assert!(machine[0].starts_with("CPUs: "), "{machine:?}");
+    let program = here.unlike_program(&other);
+    assert!(program[0].starts_with("binary hash: Some("), "{program:?}");
+}

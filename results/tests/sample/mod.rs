@@ -209,6 +209,7 @@ fn run_record() -> RunRecord {
         recovery: None,
         delay_ms: 0.0,
         wan_rtt_ms: None,
+        load: measure::LoadPlan::default(),
         thresholds: Thresholds {
             goodput_min: Some(0.99),
             p50_ms_max: Some(12.0),

@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::axes::{AxisLists, Durability, OneOrMany};
-use super::{LoadSpec, Spec, Sweep, WanSpec};
+use super::{Arrival, LoadSpec, Spec, Sweep, WanSpec};
 use crate::config::{LOAD_KEYS, NODE_KEYS};
 use crate::error::TestbedError;
 
@@ -21,6 +21,7 @@ const SIZE_BYTES_MAX: u32 = 256 * 1024;
 const RATE_TPS_MIN: f64 = 0.1;
 const RATE_TPS_MAX: f64 = 1e8;
 const SECONDS_MAX: f64 = 86_400.0;
+const IN_FLIGHT_MAX: u32 = 100_000;
 const RUNS_MAX: usize = 10_000;
 const DISSEMINATION_S_MAX: u32 = 60;
 /// Bounds of `reforge limits`.
@@ -64,6 +65,7 @@ fn find(spec: &Spec) -> Result<(), Contradiction> {
         },
     )?;
     load(&spec.load)?;
+    capacity(spec)?;
     require(
         (1..=600_000).contains(&spec.timing.view_timeout_ms),
         "timing.view_timeout_ms",
@@ -93,6 +95,16 @@ fn find(spec: &Spec) -> Result<(), Contradiction> {
             || format!("expected different names, found {:?} twice", sweep.name),
         )?;
         axes(&key("axes"), &sweep.axes)?;
+        let rates = sweep.axes.rate_tps.as_ref().map_or(0, |list| list.0.len());
+        require(
+            spec.load.in_flight.is_none() || rates == 1,
+            &key("axes.rate_tps"),
+            || {
+                format!(
+                    "a closed loop has no rate: expected at most one, which is ignored, found {rates}"
+                )
+            },
+        )?;
         if spec.dissemination_s > 0 {
             bound(&key("axes"), &sweep.axes)?;
         }
@@ -150,8 +162,91 @@ fn load(load: &LoadSpec) -> Result<(), Contradiction> {
         load.connections.unwrap_or(1).into(),
         1024,
     )?;
+    shape(load)?;
     count("load.sessions", load.sessions.into(), 4096)?;
     count("load.keys", load.keys, 1 << 32)
+}
+
+/// A search sets the rate itself, and its goal is its threshold.
+fn capacity(spec: &Spec) -> Result<(), Contradiction> {
+    let Some(goal) = spec.capacity else {
+        return Ok(());
+    };
+    let key = "capacity";
+    let fits = RATE_TPS_MIN <= goal.low_tps
+        && goal.low_tps < goal.high_tps
+        && goal.high_tps <= RATE_TPS_MAX;
+    require(fits, key, || {
+        format!(
+            "expected low_tps below high_tps, from {RATE_TPS_MIN} to {RATE_TPS_MAX}, found {} and {}",
+            goal.low_tps, goal.high_tps
+        )
+    })?;
+    let fits = (0.01..=1.0).contains(&goal.resolution)
+        && (0.0..=1.0).contains(&goal.goodput_min)
+        && goal.p99_ms_max > 0.0;
+    require(fits, key, || {
+        format!(
+            "expected resolution = 0.01 to 1, goodput_min = 0 to 1 and p99_ms_max above 0, found {goal:?}"
+        )
+    })?;
+    require(spec.load.in_flight.is_none(), key, || {
+        "a closed loop has no rate to search for: drop load.in_flight".into()
+    })?;
+    for (index, sweep) in spec.sweep.iter().enumerate() {
+        let place = format!("sweep.{index}");
+        let bounds = sweep.thresholds.unwrap_or_default();
+        require(
+            bounds == Thresholds::default(),
+            &format!("{place}.thresholds"),
+            || "the goal of a search stands in [capacity]: drop the thresholds".into(),
+        )?;
+        require(sweep.drill.is_none(), &format!("{place}.drill"), || {
+            "a drill has no capacity: drop it, or [capacity]".into()
+        })?;
+        let rates = sweep.axes.rate_tps.as_ref().map_or(0, |list| list.0.len());
+        require(rates == 1, &format!("{place}.axes.rate_tps"), || {
+            format!("a search sets the rate itself: drop the {rates} rates")
+        })?;
+    }
+    Ok(())
+}
+
+/// A closed loop has a number in flight and nothing else; ramps and bursts are shapes of a rate.
+fn shape(load: &LoadSpec) -> Result<(), Contradiction> {
+    let closed = load.arrival == Arrival::Closed;
+    require(closed == load.in_flight.is_some(), "load.in_flight", || {
+        "expected a number with arrival = \"closed\", and none with another one".into()
+    })?;
+    if let Some(in_flight) = load.in_flight {
+        let fits = (load.generators..=IN_FLIGHT_MAX).contains(&in_flight);
+        require(fits, "load.in_flight", || {
+            format!(
+                "expected at least one per generator and at most {IN_FLIGHT_MAX}, found {in_flight}"
+            )
+        })?;
+        require(load.shape().is_steady(), "load.arrival", || {
+            "a closed loop has no rate to ramp or burst: drop load.ramp and load.burst".into()
+        })?;
+    }
+    if let Some(ramp) = load.ramp {
+        let fits = (0.01..=1.0).contains(&ramp.from) && (0.1..=SECONDS_MAX).contains(&ramp.over_s);
+        require(fits, "load.ramp", || {
+            format!("expected from = 0.01 to 1 and over_s from 0.1 on, found {ramp:?}")
+        })?;
+    }
+    if let Some(burst) = load.burst {
+        let fits = (0.01..=SECONDS_MAX).contains(&burst.every_s)
+            && burst.length_s >= 0.001
+            && burst.length_s < burst.every_s
+            && (0.0..=1000.0).contains(&burst.factor);
+        require(fits, "load.burst", || {
+            format!(
+                "expected length_s below every_s, from 0.001 and 0.01 on, and factor = 0 to 1000, found {burst:?}"
+            )
+        })?;
+    }
+    Ok(())
 }
 
 fn axes(key: &str, axes: &AxisLists) -> Result<(), Contradiction> {

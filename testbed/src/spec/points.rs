@@ -53,6 +53,16 @@ pub struct Point {
 /// All points of all sweeps, once per repetition; every second round runs backwards (ABBA).
 pub(super) fn expand(spec: &Spec) -> Vec<Point> {
     let mut round: Vec<Point> = spec.sweep.iter().flat_map(product).collect();
+    for point in &mut round {
+        if spec.load.in_flight.is_some() {
+            point.rate_tps = 0.0;
+        }
+        let rate = match spec.load.in_flight {
+            Some(in_flight) => format!("closed{in_flight}"),
+            None => format!("{}tps", point.rate_tps.round()),
+        };
+        point.name = label(&point.name, &rate, point);
+    }
     let mut all = Vec::with_capacity(round.len() * spec.repetitions as usize);
     for repetition in 0..spec.repetitions {
         for point in &round {
@@ -68,13 +78,42 @@ pub(super) fn expand(spec: &Spec) -> Vec<Point> {
     all
 }
 
+/// A point at another rate.
+pub(crate) fn probe(point: &Point, index: u32, rate_tps: f64) -> Point {
+    let mut probe = point.clone();
+    let name = point.name.split_once('-').map_or("", |(_, name)| name);
+    let tps = |rate: f64| format!("-{}tps", rate.round());
+    let old = tps(point.rate_tps);
+    // The last one: a sweep may be called after a rate.
+    let at = name.rfind(&old).unwrap_or(0);
+    let (before, after) = name.split_at(at);
+    let after = after.replacen(&old, &tps(rate_tps), 1);
+    probe.name = format!("{index:03}-{before}{after}");
+    (probe.index, probe.rate_tps) = (index, rate_tps);
+    probe
+}
+
+/// The probe that a folder is named after.
+pub(crate) fn find_probe(spec: &Spec, name: &str) -> Option<Point> {
+    spec.capacity?;
+    let (index, rest) = name.split_once('-')?;
+    let index = index.parse().ok()?;
+    let (before, _) = rest.rsplit_once("tps")?;
+    let rate_tps = before.rsplit('-').next()?.parse().ok()?;
+    let mut probes = spec
+        .points()
+        .into_iter()
+        .map(|point| probe(&point, index, rate_tps));
+    probes.find(|probe| probe.name == name)
+}
+
 fn product(sweep: &Sweep) -> Vec<Point> {
     let axes = &sweep.axes;
     let mut faults = sweep.faults.clone().unwrap_or_default();
     faults.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
     let start = Point {
         index: 0,
-        name: String::new(),
+        name: sweep.name.clone(),
         repetition: 0,
         replicas: 0,
         rule: Rule::default(),
@@ -107,11 +146,7 @@ fn product(sweep: &Sweep) -> Vec<Point> {
     let points = times(points, &axes.rule, |p, v| p.rule = v);
     let points = times(points, &axes.delay_ms, |p, v| p.delay_ms = v);
     // Innermost: what is measured against each other runs side by side.
-    let mut points = times(points, &axes.recovery, |p, v| p.recovery = Some(v));
-    for point in &mut points {
-        point.name = label(&sweep.name, point);
-    }
-    points
+    times(points, &axes.recovery, |p, v| p.recovery = Some(v))
 }
 
 fn times<T: Copy>(
@@ -134,7 +169,7 @@ fn times<T: Copy>(
 }
 
 /// The sweep and what most often differs; the index makes the name unique.
-fn label(sweep: &str, point: &Point) -> String {
+fn label(sweep: &str, rate: &str, point: &Point) -> String {
     let delay = match point.delay_ms {
         0.0 => String::new(),
         ms => format!("-{ms}ms"),
@@ -145,12 +180,11 @@ fn label(sweep: &str, point: &Point) -> String {
         Some(true) => "-ready",
     };
     format!(
-        "{sweep}-n{}-{}-{}-{}-{}-{}tps{delay}{recovery}",
+        "{sweep}-n{}-{}-{}-{}-{}-{rate}{delay}{recovery}",
         point.replicas,
         point.rule.name(),
         point.scheme.name(),
         point.durability.name(),
         point.backend.name(),
-        point.rate_tps.round(),
     )
 }

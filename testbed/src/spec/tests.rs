@@ -434,3 +434,40 @@ fn the_bound_is_measured_only_where_it_is_asked_for() {
     refused(with(&large), &["at most 4096 with dissemination_s", "8192"]);
     assert!(with(&large[1..]).is_ok());
 }
+
+#[test]
+fn closed_loops_ramps_and_bursts_are_checked_and_named() {
+    let spec =
+        |load: &str| Spec::from_toml(&format!("name = \"x\"\n[load]\n{load}"), "x.toml", &[]);
+    let closed = spec("arrival = \"closed\"\nin_flight = 64\n").unwrap();
+    let point = &closed.points()[0];
+    assert_eq!(point.rate_tps, 0.0);
+    assert!(point.name.contains("-closed64-"), "{}", point.name);
+    let shaped = spec(
+        "ramp = { from = 0.1, over_s = 5 }\nburst = { every_s = 4, length_s = 0.5, factor = 5 }\n",
+    );
+    let shaped = shaped.unwrap();
+    assert!(!shaped.load.shape().is_steady());
+    let again = Spec::from_toml(&shaped.resolved_toml(), "x.toml", &[]).unwrap();
+    assert_eq!(again.hash(), shaped.hash());
+    for (load, part) in [
+        ("arrival = \"closed\"\n", "expected a number with arrival"),
+        ("in_flight = 3\n", "expected a number with arrival"),
+        (
+            "arrival = \"closed\"\nin_flight = 1\ngenerators = 2\n",
+            "at least one per generator",
+        ),
+        (
+            "arrival = \"closed\"\nin_flight = 9\nramp = { from = 0.5, over_s = 1 }\n",
+            "no rate to ramp",
+        ),
+        ("ramp = { from = 0, over_s = 1 }\n", "expected from = 0.01"),
+        (
+            "burst = { every_s = 1, length_s = 1, factor = 2 }\n",
+            "length_s below every_s",
+        ),
+    ] {
+        let error = spec(load).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}

@@ -19,6 +19,7 @@ const POLL: Duration = Duration::from_millis(2);
 
 /// Acts as the subcommand, or tells that it is none.
 pub fn main(arguments: &[String]) -> bool {
+    testbed::tie_to_orchestrator().unwrap();
     match arguments.first().map(String::as_str) {
         Some("keygen") => keygen(&arguments[1..]),
         Some("node") => node(&config(&arguments[1..])),

@@ -2,9 +2,10 @@
 //! faults, an interrupt, a stubborn, a broken and a missing child, and a killed orchestrator.
 
 mod fake;
+mod resume;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use measure::event::read_events;
@@ -27,6 +28,12 @@ const SCENARIOS: &[Scenario] = &[
         "children_end_with_a_killed_orchestrator",
         killed_orchestrator,
     ),
+    ("hung_children_end_too", resume::hung_children),
+    ("a_killed_campaign_is_resumed", resume::killed),
+    ("an_interrupted_campaign_is_resumed", resume::interrupted),
+    ("another_spec_is_not_resumed", resume::another_spec),
+    ("another_program_is_not_mixed_in", resume::another_program),
+    ("two_processes_do_not_share_a_campaign", resume::locked),
     ("a_folder_is_not_overwritten", not_overwritten),
     ("drills_cut_attack_heal_and_end", drills),
     ("a_drill_without_an_end_is_given_up", hopeless_drill),
@@ -37,10 +44,11 @@ fn main() {
     if fake::main(&arguments) {
         return;
     }
-    if let [command, out] = &arguments[..]
+    if let [command, out, overrides @ ..] = &arguments[..]
         && command == "orchestrate"
     {
-        run(&spec(&["load.duration_s=600"]), &options(Path::new(out))).unwrap();
+        let overrides: Vec<&str> = overrides.iter().map(String::as_str).collect();
+        run(&spec(&overrides), &options(Path::new(out))).unwrap();
         return;
     }
     if arguments.iter().any(|argument| argument == "--list") {
@@ -291,12 +299,7 @@ fn missing_program() {
 
 fn killed_orchestrator() {
     let dir = tempfile::tempdir().unwrap();
-    let mut orchestrator = Command::new(std::env::current_exe().unwrap())
-        .arg("orchestrate")
-        .arg(dir.path())
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut orchestrator = orchestrate(dir.path(), &["load.duration_s=600"]);
     let point = spec(&[]).points().remove(0);
     let events_path = dir.path().join(point.name).join(folder::EVENTS);
     let pids = wait_for("all processes to run", || {
@@ -313,6 +316,17 @@ fn killed_orchestrator() {
     }
 }
 
+/// A campaign of another process, to be killed.
+fn orchestrate(out: &Path, overrides: &[&str]) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .arg("orchestrate")
+        .arg(out)
+        .args(overrides)
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
 fn not_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join(folder::CAMPAIGN), "{}").unwrap();
@@ -320,6 +334,7 @@ fn not_overwritten() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("choose another --out"), "{error}");
+    assert!(error.contains("reforge resume"), "{error}");
 }
 
 const DRILL: &[&str] = &[
