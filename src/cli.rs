@@ -10,4 +10,5 @@ pub mod node;
 pub mod run;
 pub mod signatures;
 pub mod sim;
+pub mod testbed;
 pub mod transports;

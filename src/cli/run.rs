@@ -24,17 +24,33 @@ pub struct QuickArgs {
     /// Replaces one key of the spec; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Where processes run: local, netns or ssh; as `--set provider=NAME`.
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    /// The hosts of provider ssh, in TOML (docs/providers.md).
+    #[arg(long, value_name = "FILE")]
+    inventory: Option<PathBuf>,
     /// Keeps keys and journals of every run.
     #[arg(long)]
     keep_scratch: bool,
 }
 
+impl QuickArgs {
+    fn overrides(&self) -> Vec<String> {
+        let provider = self.provider.iter().map(|name| format!("provider={name}"));
+        self.set.iter().cloned().chain(provider).collect()
+    }
+}
+
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
-    carry_out(&Spec::load(&args.spec, &args.common.set)?, &args.common)
+    carry_out(
+        &Spec::load(&args.spec, &args.common.overrides())?,
+        &args.common,
+    )
 }
 
 pub fn quick(args: &QuickArgs) -> Result<ExitCode> {
-    carry_out(&testbed::quick_spec(&args.set)?, args)
+    carry_out(&testbed::quick_spec(&args.overrides())?, args)
 }
 
 /// Runs, judges, tells. The last line of standard output is the folder, whatever the verdict.
@@ -44,6 +60,7 @@ fn carry_out(spec: &Spec, args: &QuickArgs) -> Result<ExitCode> {
         progress: Box::new(Bar::default()),
         interrupt: Interrupt::on_signals()?,
         keep_scratch: args.keep_scratch,
+        inventory: args.inventory.clone(),
         ..Options::of_this_program(command_line())?
     };
     let finished = testbed::run(spec, &options)?;

@@ -9,10 +9,12 @@ use measure::{CampaignRecord, WallAnchor, folder};
 use crate::error::TestbedError;
 use crate::interrupt::Interrupt;
 use crate::local::Local;
+use crate::netns::Netns;
 use crate::progress::{Progress, Silent};
 use crate::provider::Provider;
 use crate::run::{Run, io};
 use crate::spec::{Point, ProviderKind, Spec};
+use crate::ssh::Ssh;
 
 /// Start, readiness and stop of one run, roughly; for the estimate only.
 const OVERHEAD: Duration = Duration::from_secs(4);
@@ -35,6 +37,8 @@ pub struct Options {
     pub interrupt: Interrupt,
     /// Time between SIGTERM and SIGKILL.
     pub stop_within: Duration,
+    /// The hosts of provider `ssh`.
+    pub inventory: Option<PathBuf>,
     /// Keep keys and journals of every run in its folder `scratch`.
     pub keep_scratch: bool,
 }
@@ -54,6 +58,7 @@ impl Options {
             progress: Box::new(Silent),
             interrupt: Interrupt::default(),
             stop_within: STOP_WITHIN,
+            inventory: None,
             keep_scratch: false,
         })
     }
@@ -76,6 +81,7 @@ pub struct Finished {
 /// # Errors
 /// [`TestbedError`] when the record itself cannot be written.
 pub fn run(spec: &Spec, options: &Options) -> Result<Finished, TestbedError> {
+    let mut provider = provider(spec, options)?;
     let begun = WallAnchor::now();
     let root = create_root(spec, options, begun)?;
     let points = spec.points();
@@ -90,9 +96,6 @@ pub fn run(spec: &Spec, options: &Options) -> Result<Finished, TestbedError> {
     write_atomic(&root.join(folder::SPEC), spec.resolved_toml().as_bytes())?;
     write_json(&root.join(folder::CAMPAIGN), &record)?;
 
-    let mut provider: Box<dyn Provider> = match spec.provider {
-        ProviderKind::Local => Box::new(Local::default()),
-    };
     let load = &spec.load;
     let load_s = load.warmup_s + load.duration_s + load.cooldown_s.min(2.0);
     let estimate = |point: &Point| {
@@ -118,6 +121,30 @@ pub fn run(spec: &Spec, options: &Options) -> Result<Finished, TestbedError> {
     Ok(Finished {
         folder: root,
         interrupted: options.interrupt.is_raised(),
+    })
+}
+
+/// Made first: where it cannot be had, there is nothing to record.
+fn provider(spec: &Spec, options: &Options) -> Result<Box<dyn Provider>, TestbedError> {
+    let of_ssh = spec.provider == ProviderKind::Ssh;
+    if let (false, Some(path)) = (of_ssh, &options.inventory) {
+        return Err(TestbedError::Setup(format!(
+            "--inventory {} is for provider ssh, found {}",
+            path.display(),
+            spec.provider.name()
+        )));
+    }
+    Ok(match spec.provider {
+        ProviderKind::Local => Box::new(Local::default()),
+        ProviderKind::Netns => Box::new(Netns::new(&spec.network)?),
+        ProviderKind::Ssh => {
+            let path = options.inventory.as_deref().ok_or_else(|| {
+                TestbedError::Setup(
+                    "provider ssh needs hosts: give --inventory FILE, see docs/providers.md".into(),
+                )
+            })?;
+            Box::new(Ssh::new(path, &options.executable)?)
+        }
     })
 }
 
