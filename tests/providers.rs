@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{reforge, text};
+use common::hosts::{AHEAD_S, Hosts};
+use common::{reforge, text, wait_until};
 use measure::event::read_events;
 use measure::{Event, EventKind, FaultAction, Ledger, LedgerRecord, RunFolder, SealState, folder};
 
@@ -60,16 +61,22 @@ impl Left {
 }
 
 fn run(spec: &str, out: &Path, more: &[&str]) -> Left {
-    let output = command(spec, out, more).output().unwrap();
+    run_by(reforge(), spec, out, more)
+}
+
+fn run_by(program: Command, spec: &str, out: &Path, more: &[&str]) -> Left {
+    let output = command(program, spec, out, more).output().unwrap();
     let told = text(&output.stdout) + &text(&output.stderr);
     assert!(out.join(folder::CAMPAIGN).exists(), "{told}");
     Left::of(out, told)
 }
 
-fn command(spec: &str, out: &Path, more: &[&str]) -> Command {
-    let mut command = reforge();
+/// Cheap signatures, and a generator that may be late: whether it works is asked here, not how fast it is.
+fn command(mut command: Command, spec: &str, out: &Path, more: &[&str]) -> Command {
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     command.args(["run", spec, "--out"]).arg(out).args(more);
+    command.args(["--set", "axes.scheme=ed25519"]);
+    command.args(["--set", "generator.lag_p99_ms_max=2000.0"]);
     command
 }
 
@@ -121,7 +128,7 @@ fn started(events: &[Event]) -> Vec<u32> {
 /// All processes of a run have ended.
 fn nobody_is_left(events: &[Event]) {
     for pid in started(events) {
-        wait_for("a process to end", || (!is_alive(pid)).then_some(()));
+        wait_until("a process ends", || !is_alive(pid));
     }
 }
 
@@ -132,9 +139,9 @@ struct Going {
 }
 
 impl Going {
-    fn begin(spec: &str, more: &[&str]) -> Going {
+    fn begin(program: Command, spec: &str, more: &[&str]) -> Going {
         let out = tempfile::tempdir().unwrap();
-        let mut command = command(spec, &out.path().join("out"), more);
+        let mut command = command(program, spec, &out.path().join("out"), more);
         let log = std::fs::File::create(out.path().join("told")).unwrap();
         command.stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
@@ -234,7 +241,11 @@ fn the_same_spec_runs_on_loopback_and_in_namespaces() {
 #[test]
 #[ignore = "needs root and nftables"]
 fn an_interrupt_removes_the_namespaces() {
-    let mut going = Going::begin("specs/one-way.toml", &["--set", "load.duration_s=600"]);
+    let mut going = Going::begin(
+        reforge(),
+        "specs/one-way.toml",
+        &["--set", "load.duration_s=600"],
+    );
     going.wait_for_load();
     let pid = going.child.id();
     // A hub, four replicas, one generator.
@@ -249,7 +260,11 @@ fn an_interrupt_removes_the_namespaces() {
 #[test]
 #[ignore = "needs root and nftables"]
 fn what_a_killed_orchestrator_left_is_removed() {
-    let mut going = Going::begin("specs/one-way.toml", &["--set", "load.duration_s=600"]);
+    let mut going = Going::begin(
+        reforge(),
+        "specs/one-way.toml",
+        &["--set", "load.duration_s=600"],
+    );
     let events = going.wait_for_load();
     let pid = going.child.id();
     going.child.kill().unwrap();
@@ -261,4 +276,110 @@ fn what_a_killed_orchestrator_left_is_removed() {
     let told = text(&output.stdout);
     assert!(told.contains(&format!("removed reforge-{pid}-")), "{told}");
     assert_eq!(namespaces_of(pid), Vec::<String>::new());
+}
+
+/// The orchestrator at the desk of some hosts.
+fn at_desk(hosts: &Hosts) -> Command {
+    hosts.at_desk(Path::new(env!("CARGO_BIN_EXE_reforge")))
+}
+
+#[test]
+#[ignore = "needs root and openssh-server"]
+fn a_drill_on_three_hosts_passes() {
+    let hosts = Hosts::new("rfdrill", 3);
+    let out = tempfile::tempdir().unwrap();
+    let inventory = hosts.inventory_file();
+    let more = [
+        &[
+            "--provider",
+            "ssh",
+            "--inventory",
+            inventory.to_str().unwrap(),
+        ][..],
+        &["--set", "load.duration_s=10", "--set", "drill.at_s=2"],
+        &["--set", "axes.rate_tps=300"],
+    ];
+    let left = run_by(
+        at_desk(&hosts),
+        "specs/drill-4.toml",
+        out.path(),
+        &more.concat(),
+    );
+    left.passes();
+    // One clock was far ahead: judged together, times of all hosts make sense.
+    let told = std::fs::read(left.run.path("hosts.json")).unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+    let ahead_ns = AHEAD_S as i64 * 1_000_000_000;
+    for (host, expected_ns) in [(0, 0), (1, -ahead_ns), (2, 0)] {
+        for when in ["clock", "clock_at_end"] {
+            let clock = &told[host][when];
+            let shift_ns = clock["shift_ns"].as_i64().unwrap();
+            let error_ns = clock["error_ns"].as_u64().unwrap();
+            assert!(shift_ns.abs_diff(expected_ns) <= error_ns, "{told}");
+        }
+    }
+    // Everything has come home, and nothing but the program has stayed.
+    for replica in 0..2 {
+        assert!(left.run.replica(replica).join(folder::STATUS).exists());
+    }
+    for host in 0..3 {
+        assert_eq!((hosts.runs(host), hosts.running(host)), (0, vec![]));
+        let programs = std::fs::read_dir(hosts.work(host).join("bin")).unwrap();
+        assert_eq!(programs.count(), 1);
+    }
+}
+
+#[test]
+#[ignore = "needs root and openssh-server"]
+fn a_host_that_vanishes_ends_in_a_verdict() {
+    let hosts = Hosts::new("rfgone", 2);
+    let inventory = hosts.inventory_file();
+    let more = [
+        &[
+            "--provider",
+            "ssh",
+            "--inventory",
+            inventory.to_str().unwrap(),
+        ][..],
+        &["--set", "faults=[]", "--set", "load.duration_s=15"],
+    ];
+    let mut going = Going::begin(at_desk(&hosts), "specs/partition.toml", &more.concat());
+    going.wait_for_load();
+    hosts.unplug(1);
+    let left = going.end();
+    assert_eq!(left.summary["verdict"], "Inconclusive", "{}", left.told);
+    assert!(left.told.contains("host host-1 was lost"), "{}", left.told);
+    // The other host's part has come home; the lost one ended by itself what it ran, and removed its keys.
+    assert!(left.run.replica(0).join(folder::LEDGER).exists());
+    assert!(left.run.load(0).join(folder::LOAD).exists());
+    for host in 0..2 {
+        wait_until("the host is clean", || {
+            hosts.running(host).is_empty() && hosts.runs(host) == 0
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs root and openssh-server"]
+fn a_host_with_another_key_is_not_trusted() {
+    let hosts = Hosts::new("rftrust", 1);
+    let known = hosts.dir.path().join("known_hosts");
+    let wrong = std::fs::read_to_string(hosts.dir.path().join("user.pub")).unwrap();
+    std::fs::write(known, format!("10.78.0.1 {wrong}")).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let inventory = hosts.inventory_file();
+    let more = [
+        "--provider",
+        "ssh",
+        "--inventory",
+        inventory.to_str().unwrap(),
+    ];
+    let left = run_by(at_desk(&hosts), "specs/drill-4.toml", out.path(), &more);
+    assert_eq!(left.summary["verdict"], "InvalidHarness", "{}", left.told);
+    assert!(
+        left.told.contains("Host key verification failed"),
+        "{}",
+        left.told
+    );
+    assert!(!hosts.work(0).exists(), "it was given something");
 }

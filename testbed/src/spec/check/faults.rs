@@ -173,3 +173,6 @@ fn listens(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
