@@ -20,6 +20,8 @@ struct Left {
     events: Vec<Event>,
     summary: serde_json::Value,
     told: String,
+    /// Removed with it, where it is nobody else's.
+    _out: Option<tempfile::TempDir>,
 }
 
 impl Left {
@@ -38,6 +40,7 @@ impl Left {
             events,
             summary,
             told,
+            _out: None,
         }
     }
 
@@ -178,7 +181,11 @@ impl Going {
     fn end(mut self) -> Left {
         self.child.wait().unwrap();
         let told = self.told();
-        Left::of(&self.out.path().join("out"), told)
+        let left = Left::of(&self.out.path().join("out"), told);
+        Left {
+            _out: Some(self.out),
+            ..left
+        }
     }
 }
 
@@ -332,7 +339,7 @@ fn a_drill_on_three_hosts_passes() {
 #[test]
 #[ignore = "needs root and openssh-server"]
 fn a_host_that_vanishes_ends_in_a_verdict() {
-    let hosts = Hosts::new("rfgone", 2);
+    let hosts = Hosts::new("rfgone", 3);
     let inventory = hosts.inventory_file();
     let more = [
         &[
@@ -350,9 +357,12 @@ fn a_host_that_vanishes_ends_in_a_verdict() {
     assert_eq!(left.summary["verdict"], "Inconclusive", "{}", left.told);
     assert!(left.told.contains("host host-1 was lost"), "{}", left.told);
     // The other host's part has come home; the lost one ended by itself what it ran, and removed its keys.
-    assert!(left.run.replica(0).join(folder::LEDGER).exists());
+    let told = &left.told;
+    assert!(left.run.replica(0).join(folder::LEDGER).exists(), "{told}");
     assert!(left.run.load(0).join(folder::LOAD).exists());
-    for host in 0..2 {
+    let finished = left.summary["runs"][0]["outcomes"]["finished"].as_u64();
+    assert!(finished > Some(0), "{}", left.told);
+    for host in 0..3 {
         wait_until("the host is clean", || {
             hosts.running(host).is_empty() && hosts.runs(host) == 0
         });

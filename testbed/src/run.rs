@@ -103,9 +103,11 @@ impl<'a> Run<'a> {
             self.events.record(EventKind::HarnessFailure { reason })?;
         }
         self.tell("stopping");
-        self.cluster
-            .stop_all(&mut self.events, self.options.stop_within)?;
+        let stopped = self
+            .cluster
+            .stop_all(&mut self.events, self.options.stop_within);
         self.sockets.remove();
+        stopped?;
         self.tell("collecting");
         self.collect()?;
         let scratch = self.folder.path(SCRATCH);

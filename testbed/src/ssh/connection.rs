@@ -26,6 +26,8 @@ const SAID_MAX: usize = 2_000;
 #[derive(Debug, Default)]
 struct State {
     exits: BTreeMap<u32, Exit>,
+    /// Before the first line ssh is still connecting.
+    heard: bool,
     /// Since when a sign of life is waited for.
     asked: Option<Instant>,
     /// When and why it was given up.
@@ -89,13 +91,13 @@ fn give_up(state: &mut State, reason: &str) {
 
 /// Sends requests whose answers nobody waits for.
 #[derive(Debug, Clone)]
-pub(super) struct Orders(Sender<String>);
+pub(super) struct Orders(Sender<Option<String>>);
 
 impl Orders {
     pub(super) fn send(&self, ask: Ask) {
         let line = serde_json::to_string(&Request { id: 0, ask }).unwrap_or_default();
         // Nobody is left to carry it out otherwise.
-        let _ = self.0.send(line + "\n");
+        let _ = self.0.send(Some(line + "\n"));
     }
 }
 
@@ -103,7 +105,8 @@ impl Orders {
 pub(super) struct Connection {
     name: String,
     child: Child,
-    lines: Option<Sender<String>>,
+    /// Nothing is the end of them.
+    lines: Sender<Option<String>>,
     answers: Receiver<(u64, Result<Answer, String>)>,
     early: BTreeMap<u64, Result<Answer, String>>,
     next: u64,
@@ -135,7 +138,7 @@ impl Connection {
         Ok(Self {
             name: name.to_owned(),
             child,
-            lines: Some(lines),
+            lines,
             answers,
             early: BTreeMap::new(),
             next: 1,
@@ -144,8 +147,7 @@ impl Connection {
     }
 
     pub(super) fn orders(&self) -> Orders {
-        let (nowhere, _) = channel();
-        Orders(self.lines.clone().unwrap_or(nowhere))
+        Orders(self.lines.clone())
     }
 
     pub(super) fn shared(&self) -> Shared {
@@ -157,10 +159,8 @@ impl Connection {
         let id = self.next;
         self.next += 1;
         let line = serde_json::to_string(&Request { id, ask }).unwrap_or_default();
-        if let Some(lines) = &self.lines {
-            // Whether it arrived is seen by the answer.
-            let _ = lines.send(line + "\n");
-        }
+        // Whether it arrived is seen by the answer.
+        let _ = self.lines.send(Some(line + "\n"));
         id
     }
 
@@ -208,7 +208,7 @@ impl Connection {
     /// Ends the agent, and with it everything that it started.
     pub(super) fn close(&mut self, within: Duration) {
         // Its input ends: it goes by itself.
-        self.lines = None;
+        let _ = self.lines.send(None);
         let deadline = Instant::now() + within;
         while self.shared.lost().is_none() && Instant::now() < deadline {
             match self.child.try_wait() {
@@ -221,7 +221,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.lines = None;
+        let _ = self.lines.send(None);
         // Both fail only when it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -229,7 +229,7 @@ impl Drop for Connection {
 }
 
 /// Lines as they come, and the question for a sign of life in between.
-fn write(mut stdin: ChildStdin, lines: &Receiver<String>, shared: &Shared) {
+fn write(mut stdin: ChildStdin, lines: &Receiver<Option<String>>, shared: &Shared) {
     let clock = Request {
         id: 0,
         ask: Ask::Clock,
@@ -238,13 +238,16 @@ fn write(mut stdin: ChildStdin, lines: &Receiver<String>, shared: &Shared) {
     let mut beaten = Instant::now();
     loop {
         let line = match lines.recv_timeout(BEAT.saturating_sub(beaten.elapsed())) {
-            Ok(line) => line,
+            Ok(Some(line)) => line,
             Err(RecvTimeoutError::Timeout) => {
                 beaten = Instant::now();
-                shared.lock().asked.get_or_insert(beaten);
+                let mut state = shared.lock();
+                if state.heard {
+                    state.asked.get_or_insert(beaten);
+                }
                 beat.clone()
             }
-            Err(RecvTimeoutError::Disconnected) => return,
+            Ok(None) | Err(RecvTimeoutError::Disconnected) => return,
         };
         if stdin.write_all(line.as_bytes()).is_err() {
             // The reader sees the end, and why.
@@ -255,7 +258,10 @@ fn write(mut stdin: ChildStdin, lines: &Receiver<String>, shared: &Shared) {
 
 fn read(stdout: impl Read, answers: &Sender<(u64, Result<Answer, String>)>, shared: &Shared) {
     for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-        shared.lock().asked = None;
+        {
+            let mut state = shared.lock();
+            (state.heard, state.asked) = (true, None);
+        }
         match serde_json::from_str(&line) {
             Ok(Line::Answer { id: 0, .. }) => {}
             Ok(Line::Answer { id, answer }) => {
