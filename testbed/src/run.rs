@@ -139,7 +139,9 @@ impl<'a> Run<'a> {
             self.measure_bound()?;
         }
         self.tell("keys");
-        self.sockets.create()?;
+        if self.tells_replicas() {
+            self.sockets.create()?;
+        }
         let place = Place {
             root: self.folder.root().to_path_buf(),
             sockets: self.sockets.folder().to_path_buf(),
@@ -250,6 +252,12 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Whether somebody will use the control sockets.
+    fn tells_replicas(&self) -> bool {
+        let mut faults = self.point.faults.iter();
+        self.drill.is_some() || faults.any(|fault| fault.action.is_of_network())
+    }
+
     fn start_replica(&mut self, index: u32, addresses: &Addresses) -> Result<(), TestbedError> {
         let part = self.folder.replica(index);
         let data = self.folder.path(SCRATCH).join(format!("data-{index}"));
@@ -266,9 +274,9 @@ impl<'a> Run<'a> {
         self.provider
             .deliver(&name, &[&committee, &keys], &[&part, &data, sockets])?;
         let there = |path: &Path| self.provider.path(&name, path);
-        let told = |fault: &measure::PlannedFault| fault.action.is_of_network();
-        let is_told = self.drill.is_some() || self.point.faults.iter().any(told);
-        let control = is_told.then(|| there(&self.sockets.of_replica(index)));
+        let control = self
+            .tells_replicas()
+            .then(|| there(&self.sockets.of_replica(index)));
         let paths = NodePaths {
             committee: &there(&committee),
             keys: &there(&keys),
