@@ -69,6 +69,10 @@ transports *ARGS:
 crypto-bench *ARGS:
     cargo bench -p crypto-bench {{ARGS}}
 
+# Real runs in network namespaces and over ssh (root; packages openssh-server, nftables, iproute2)
+providers-check *ARGS:
+    cargo test --test providers {{ARGS}} -- --ignored
+
 # What CI runs, from a clean checkout
 ci:
     bash .ci/run

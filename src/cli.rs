@@ -15,4 +15,5 @@ pub mod repro;
 pub mod run;
 pub mod signatures;
 pub mod sim;
+pub mod testbed;
 pub mod transports;

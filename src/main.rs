@@ -49,6 +49,11 @@ enum Command {
     Signatures(cli::signatures::Args),
     /// Compares the three back ends of the transport in interleaved rounds.
     Transports(cli::transports::Args),
+    /// Looks after what runs in namespaces leave behind when they are killed.
+    Testbed(cli::testbed::Args),
+    /// Starts processes on a host for `reforge run --provider ssh`, which starts it.
+    #[command(hide = true)]
+    Agent(cli::testbed::AgentArgs),
     /// Judges evidence of a split from files and public keys alone: who is convicted of what.
     Audit(cli::audit::Args),
 }
@@ -79,6 +84,8 @@ fn main() -> ExitCode {
         Command::Limits(args) => cli::limits::main(&args),
         Command::Signatures(args) => cli::signatures::main(&args),
         Command::Transports(args) => cli::transports::main(&args),
+        Command::Testbed(args) => cli::testbed::main(&args),
+        Command::Agent(args) => cli::testbed::agent(&args),
         Command::Audit(args) => cli::audit::main(&args),
     };
     result.unwrap_or_else(|error| {

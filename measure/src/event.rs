@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{WallAnchor, monotonic_ns};
 use crate::drill::DrillStep;
+use crate::fault::{FaultAction, PlannedFault};
 use crate::files::{JsonLines, MeasureError, read_json_lines};
 use crate::hdr::Phase;
 
@@ -19,20 +20,6 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
-}
-
-/// What the orchestrator does to a replica.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultAction {
-    /// `SIGKILL`; unsynced memory is lost, the page cache survives.
-    Crash,
-    /// Start a crashed replica again on its data folder.
-    Restart,
-    /// `SIGSTOP`: alive, silent.
-    Pause,
-    /// `SIGCONT`.
-    Resume,
 }
 
 /// The kinds of events.
@@ -54,6 +41,16 @@ pub enum EventKind {
         action: FaultAction,
         /// When the spec asked for it, seconds after the start of the load.
         planned_s: f64,
+        /// The whole plan of a fault of the network: which links, which way, how fast.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network: Option<PlannedFault>,
+    },
+    /// A host did not answer any more; its processes count as ended.
+    HostLost {
+        /// Its name in the inventory.
+        host: String,
+        /// What was seen last.
+        reason: String,
     },
     /// A process was started.
     ProcessStarted {

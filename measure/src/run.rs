@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::WallAnchor;
 use crate::drill::{DrillKind, PlannedDrill};
-use crate::event::FaultAction;
+use crate::fault::PlannedFault;
 use crate::shape::LoadPlan;
 
 /// Bounds a run has to keep; an absent one is not judged.
@@ -17,18 +17,6 @@ pub struct Thresholds {
     pub p50_ms_max: Option<f64>,
     /// Largest corrected 99th percentile in milliseconds.
     pub p99_ms_max: Option<f64>,
-}
-
-/// A fault of the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PlannedFault {
-    /// Seconds after the start of the measured phase; negative reaches into the warm-up.
-    pub at_s: f64,
-    /// What happens.
-    pub action: FaultAction,
-    /// To which replica, by index.
-    pub replica: u32,
 }
 
 /// A replica of the plan that lies from its start to its end.
@@ -145,15 +133,6 @@ impl RunRecord {
     /// Faults and adversaries as one short text, such as `crash 3 @5s` or `3: silent-leader`, or `-`.
     #[must_use]
     pub fn fault_summary(&self) -> String {
-        let one = |fault: &PlannedFault| {
-            let action = match fault.action {
-                FaultAction::Crash => "crash",
-                FaultAction::Restart => "restart",
-                FaultAction::Pause => "pause",
-                FaultAction::Resume => "resume",
-            };
-            format!("{action} {} @{}s", fault.replica, fault.at_s)
-        };
         let lie = |liar: &PlannedAdversary| format!("{}: {}", liar.replica, liar.act);
         let lies = self.adversaries.iter().map(lie);
         let attack = |drill: &PlannedDrill| {
@@ -168,7 +147,7 @@ impl RunRecord {
             each.collect::<Vec<_>>()
         };
         let attacks = self.drill.iter().flat_map(attack);
-        let faults = self.faults.iter().map(one);
+        let faults = self.faults.iter().map(PlannedFault::summary);
         let all: Vec<String> = faults.chain(lies).chain(attacks).collect();
         match all.is_empty() {
             true => "-".into(),

@@ -135,6 +135,11 @@ fn harness(record: &Record, reasons: &mut Reasons) {
             EventKind::Interrupted => {
                 say(reasons, Verdict::Inconclusive, "interrupted by the user");
             }
+            EventKind::HostLost { host, reason } => say(
+                reasons,
+                Verdict::Inconclusive,
+                format!("host {host} was lost: {reason}"),
+            ),
             EventKind::ProcessExited {
                 name,
                 code,
@@ -285,7 +290,8 @@ fn down_at_the_end(faults: &[PlannedFault]) -> BTreeSet<u32> {
         match fault.action {
             FaultAction::Crash => down.insert(fault.replica),
             FaultAction::Restart => down.remove(&fault.replica),
-            FaultAction::Pause | FaultAction::Resume => false,
+            // Neither a frozen replica nor one that is cut off is down.
+            _ => false,
         };
     }
     down
@@ -302,19 +308,14 @@ fn faults(record: &Record, reasons: &mut Reasons) {
             None => say(
                 reasons,
                 Verdict::Inconclusive,
-                format!(
-                    "planned and not done: {:?} of replica {} at {} s",
-                    planned.action, planned.replica, planned.at_s
-                ),
+                format!("planned and not done: {}", planned.summary()),
             ),
             Some(at_ns) if at_ns.abs_diff(due_ns) > FAULT_LATE_NS_MAX => say(
                 reasons,
                 Verdict::Inconclusive,
                 format!(
-                    "{:?} of replica {} was planned for {} s and came {:.1} s off",
-                    planned.action,
-                    planned.replica,
-                    planned.at_s,
+                    "{} came {:.1} s off",
+                    planned.summary(),
                     at_ns.abs_diff(due_ns) as f64 * 1e-9
                 ),
             ),
@@ -325,13 +326,15 @@ fn faults(record: &Record, reasons: &mut Reasons) {
 
 /// When a planned fault was applied.
 pub(crate) fn applied_at(events: &[Event], planned: &PlannedFault) -> Option<u64> {
-    events.iter().find_map(|event| match event.kind {
+    events.iter().find_map(|event| match &event.kind {
         EventKind::Fault {
             replica,
             action,
             planned_s,
-        } if (replica, action) == (planned.replica, planned.action)
-            && planned_s == planned.at_s =>
+            network,
+        } if (*replica, *action) == (planned.replica, planned.action)
+            && *planned_s == planned.at_s
+            && network.as_ref().is_none_or(|network| network == planned) =>
         {
             Some(event.monotonic_ns)
         }

@@ -226,7 +226,7 @@ fn faults_have_to_happen_on_time() {
 
     expect(
         Verdict::Inconclusive,
-        "planned and not done: Crash of replica 3",
+        "planned and not done: crash 3 @5s",
         |s| {
             crash(s);
             s.events.pop();

@@ -25,6 +25,12 @@ pub struct QuickArgs {
     /// Replaces one key of the spec; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Where processes run: local, netns or ssh; as `--set provider=NAME`.
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    /// The hosts of provider ssh, in TOML (docs/providers.md).
+    #[arg(long, value_name = "FILE")]
+    inventory: Option<PathBuf>,
     /// Keeps keys and journals of every run.
     #[arg(long)]
     keep_scratch: bool,
@@ -48,12 +54,22 @@ pub struct ResumeArgs {
     mix: bool,
 }
 
+impl QuickArgs {
+    fn overrides(&self) -> Vec<String> {
+        let provider = self.provider.iter().map(|name| format!("provider={name}"));
+        self.set.iter().cloned().chain(provider).collect()
+    }
+}
+
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
-    carry_out(&Spec::load(&args.spec, &args.common.set)?, &args.common)
+    carry_out(
+        &Spec::load(&args.spec, &args.common.overrides())?,
+        &args.common,
+    )
 }
 
 pub fn quick(args: &QuickArgs) -> Result<ExitCode> {
-    carry_out(&testbed::quick_spec(&args.set)?, args)
+    carry_out(&testbed::quick_spec(&args.overrides())?, args)
 }
 
 /// Goes on with what the folder says; no spec is given that could be another one.
@@ -72,6 +88,7 @@ fn carry_out(spec: &Spec, args: &QuickArgs) -> Result<ExitCode> {
     }
     let options = Options {
         out: args.out.clone(),
+        inventory: args.inventory.clone(),
         ..options(args.keep_scratch)?
     };
     tell(testbed::run(spec, &options), args.report)

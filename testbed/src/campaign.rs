@@ -14,12 +14,14 @@ use measure::{CampaignRecord, WallAnchor, folder, utc_stamp};
 use crate::error::TestbedError;
 use crate::interrupt::Interrupt;
 use crate::local::Local;
+use crate::netns::Netns;
 use crate::plan::{Plan, time_of};
 use crate::progress::{Progress, Silent};
 use crate::provider::Provider;
 use crate::run::{Run, io};
 use crate::spec::find_probe;
 use crate::spec::{Point, ProviderKind, Spec};
+use crate::ssh::Ssh;
 pub use capacity::Judge;
 pub(crate) use capacity::probes_max;
 use capacity::search;
@@ -46,6 +48,8 @@ pub struct Options {
     pub interrupt: Interrupt,
     /// Time between SIGTERM and SIGKILL.
     pub stop_within: Duration,
+    /// The hosts of provider `ssh`.
+    pub inventory: Option<PathBuf>,
     /// Keep keys and journals of every run in its folder `scratch`.
     pub keep_scratch: bool,
     /// Go on with a campaign that another program or machine began.
@@ -69,6 +73,7 @@ impl Options {
             progress: Rc::new(Silent),
             interrupt: Interrupt::default(),
             stop_within: STOP_WITHIN,
+            inventory: None,
             keep_scratch: false,
             mix: false,
             judge: None,
@@ -164,7 +169,7 @@ fn find_capacity(
     let plan = Plan::of(spec);
     let probes = plan.runs.len() * probes_max(&goal) as usize;
     options.progress.begin(probes, plan.time());
-    let mut provider = provider(spec);
+    let mut provider = provider(spec, options)?;
     let mut done = Duration::ZERO;
     search(spec, goal, judge.as_ref(), root, |point| {
         let run_root = root.join(&point.name);
@@ -190,12 +195,6 @@ fn find_capacity(
         folder: root.to_path_buf(),
         interrupted: options.interrupt.is_raised(),
     })
-}
-
-fn provider(spec: &Spec) -> Box<dyn Provider> {
-    match spec.provider {
-        ProviderKind::Local => Box::new(Local::default()),
-    }
 }
 
 /// Goes on with a campaign that ended early, from its folder alone. Runs that are sealed stay as they
@@ -229,7 +228,7 @@ fn carry_out(
     root: &Path,
     points: &[Point],
 ) -> Result<Finished, TestbedError> {
-    let mut provider = provider(spec);
+    let mut provider = provider(spec, options)?;
     let estimates: Vec<Duration> = points.iter().map(|point| time_of(spec, point)).collect();
     let mut left: Duration = estimates.iter().sum();
     options.progress.begin(points.len(), left);
@@ -274,6 +273,30 @@ fn lock(root: &Path) -> Result<File, TestbedError> {
         ))),
         Err(TryLockError::Error(source)) => Err(io("lock", &path)(source)),
     }
+}
+
+/// Made first: where it cannot be had, there is nothing to record.
+fn provider(spec: &Spec, options: &Options) -> Result<Box<dyn Provider>, TestbedError> {
+    let of_ssh = spec.provider == ProviderKind::Ssh;
+    if let (false, Some(path)) = (of_ssh, &options.inventory) {
+        return Err(TestbedError::Setup(format!(
+            "--inventory {} is for provider ssh, found {}",
+            path.display(),
+            spec.provider.name()
+        )));
+    }
+    Ok(match spec.provider {
+        ProviderKind::Local => Box::new(Local::default()),
+        ProviderKind::Netns => Box::new(Netns::new(&spec.network)?),
+        ProviderKind::Ssh => {
+            let path = options.inventory.as_deref().ok_or_else(|| {
+                TestbedError::Setup(
+                    "provider ssh needs hosts: give --inventory FILE, see docs/providers.md".into(),
+                )
+            })?;
+            Box::new(Ssh::new(path, &options.executable)?)
+        }
+    })
 }
 
 fn create_root(spec: &Spec, options: &Options, begun: WallAnchor) -> Result<PathBuf, TestbedError> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::error::TestbedError;
+use crate::provider::Told;
 
 /// A replica that does not answer within this time is not going to.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -42,11 +43,11 @@ pub(crate) fn tell(socket: &Path, commands: &[String]) -> Result<(), TestbedErro
 ///
 /// # Errors
 /// As [`tell`], the first of any.
-pub(crate) fn tell_all(all: &[(std::path::PathBuf, Vec<String>)]) -> Result<(), TestbedError> {
+pub(crate) fn tell_all(all: &[Told]) -> Result<(), TestbedError> {
     std::thread::scope(|scope| {
         let told: Vec<_> = all
             .iter()
-            .map(|(socket, commands)| scope.spawn(move || tell(socket, commands)))
+            .map(|one| scope.spawn(move || tell(&one.socket, &one.commands)))
             .collect();
         let mut result = Ok(());
         for thread in told {

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use crate::error::TestbedError;
 use crate::ports;
-use crate::provider::{Addresses, Exit, Process, ProcessPlan, Provider, Signal};
+use crate::provider::{Addresses, Exit, Place, Process, ProcessPlan, Provider, Signal};
 
 /// How often a wait looks whether the child has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
@@ -27,7 +27,7 @@ impl Provider for Local {
         "local"
     }
 
-    fn addresses(&mut self, replicas: u32) -> Result<Vec<Addresses>, TestbedError> {
+    fn begin(&mut self, _: &Place, replicas: u32, _: u32) -> Result<Vec<Addresses>, TestbedError> {
         let ports = ports::free_ports(replicas as usize * 3)?;
         let address = |port: u16| format!("127.0.0.1:{port}");
         Ok(ports
@@ -43,41 +43,55 @@ impl Provider for Local {
     }
 
     fn start(&mut self, plan: &ProcessPlan) -> Result<Box<dyn Process>, TestbedError> {
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&plan.log)
-            .map_err(|source| TestbedError::Io {
-                action: "open the log",
-                path: plan.log.clone(),
-                source,
-            })?;
-        let fail = |source| TestbedError::Process {
-            action: "start",
-            name: format!("{} ({})", plan.name, plan.executable.display()),
-            source,
-        };
-        let child = Command::new(&plan.executable)
-            .args(&plan.arguments)
-            .env(crate::tie::TIED, "1")
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone().map_err(fail)?)
-            .stderr(log)
-            // Ctrl-C in a terminal goes to the whole group: children are stopped in order instead.
-            .process_group(0)
-            .spawn()
-            .map_err(fail)?;
-        Ok(Box::new(LocalProcess {
-            name: plan.name.clone(),
-            child,
-            exit: None,
-        }))
+        Ok(Box::new(start(plan)?))
     }
+}
+
+/// Starts a process on this host.
+pub(crate) fn start(plan: &ProcessPlan) -> Result<LocalProcess, TestbedError> {
+    spawn(plan, Command::new(&plan.executable))
+}
+
+/// Starts a plan by a command that its arguments are added to; its standard input closes with this process.
+pub(crate) fn spawn(
+    plan: &ProcessPlan,
+    mut command: Command,
+) -> Result<LocalProcess, TestbedError> {
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&plan.log)
+        .map_err(|source| TestbedError::Io {
+            action: "open the log",
+            path: plan.log.clone(),
+            source,
+        })?;
+    let fail = |source| TestbedError::Process {
+        action: "start",
+        name: format!("{} ({})", plan.name, plan.executable.display()),
+        source,
+    };
+    let child = command
+        .args(&plan.arguments)
+        .envs(plan.environment.clone())
+        .env(crate::tie::TIED, "1")
+        .stdin(Stdio::piped())
+        .stdout(log.try_clone().map_err(fail)?)
+        .stderr(log)
+        // Ctrl-C in a terminal goes to the whole group: children are stopped in order instead.
+        .process_group(0)
+        .spawn()
+        .map_err(fail)?;
+    Ok(LocalProcess {
+        name: plan.name.clone(),
+        child,
+        exit: None,
+    })
 }
 
 /// A child; `child.stdin` stays open as long as it is wanted.
 #[derive(Debug)]
-struct LocalProcess {
+pub(crate) struct LocalProcess {
     name: String,
     child: Child,
     exit: Option<Exit>,

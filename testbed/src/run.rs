@@ -4,7 +4,9 @@
 
 mod cluster;
 mod drill;
+mod network;
 mod schedule;
+mod sockets;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,13 +21,14 @@ use measure::{
 use crate::campaign::Options;
 use crate::config::{self, NodePaths};
 use crate::error::TestbedError;
-use crate::provider::{Addresses, ProcessPlan, Provider, Signal};
-use crate::ready::is_ready;
+use crate::provider::{Addresses, Place, ProcessPlan, Provider, Signal};
 use crate::spec::{Point, Spec};
 use cluster::{Cluster, Member};
 use drill::Drill;
 pub(crate) use drill::ready_within as drill_ready_within;
+use network::Network;
 use schedule::{Action, Schedule};
+use sockets::Sockets;
 
 /// Keys are made within this time.
 const KEYGEN_WITHIN: Duration = Duration::from_secs(60);
@@ -53,6 +56,8 @@ pub(crate) struct Run<'a> {
     folder: RunFolder,
     events: EventLog,
     cluster: Cluster,
+    sockets: Sockets,
+    network: Network,
     drill: Option<Drill>,
 }
 
@@ -72,10 +77,10 @@ impl<'a> Run<'a> {
         write_atomic(&folder.path(folder::SPEC), resolved.as_bytes())?;
         write_json(&folder.path(folder::FINGERPRINT), &Fingerprint::collect())?;
         let events = EventLog::open(&folder.path(folder::EVENTS))?;
+        let sockets = Sockets::of(&folder);
         let drill = point
             .drill
-            .map(|plan| Drill::new(plan, point.replicas, &folder))
-            .transpose()?;
+            .map(|plan| Drill::new(plan, point.replicas, sockets.clone()));
         Ok(Self {
             spec,
             point,
@@ -84,6 +89,8 @@ impl<'a> Run<'a> {
             folder,
             events,
             cluster: Cluster::default(),
+            sockets,
+            network: Network::default(),
             drill,
         })
     }
@@ -96,13 +103,33 @@ impl<'a> Run<'a> {
             self.events.record(EventKind::HarnessFailure { reason })?;
         }
         self.tell("stopping");
-        self.cluster
-            .stop_all(&mut self.events, self.options.stop_within)?;
+        let stopped = self
+            .cluster
+            .stop_all(&mut self.events, self.options.stop_within);
+        self.sockets.remove();
+        stopped?;
+        self.tell("collecting");
+        self.collect()?;
         let scratch = self.folder.path(SCRATCH);
         if !self.options.keep_scratch && scratch.exists() {
             fs::remove_dir_all(&scratch).map_err(io("remove", &scratch))?;
         }
         self.folder.seal()?;
+        Ok(())
+    }
+
+    /// Brings every part home and clears the place. What cannot be had is told in the record.
+    fn collect(&mut self) -> Result<(), TestbedError> {
+        let mut failures = Vec::new();
+        for name in self.cluster.names() {
+            let part = self.folder.path(&name);
+            failures.extend(self.provider.collect(&name, &part).err());
+        }
+        failures.extend(self.provider.end(&mut self.events).err());
+        for failure in failures {
+            let reason = failure.to_string();
+            self.events.record(EventKind::HarnessFailure { reason })?;
+        }
         Ok(())
     }
 
@@ -112,7 +139,17 @@ impl<'a> Run<'a> {
             self.measure_bound()?;
         }
         self.tell("keys");
-        let addresses = self.provider.addresses(self.point.replicas)?;
+        if self.tells_replicas() {
+            self.sockets.create()?;
+        }
+        let place = Place {
+            root: self.folder.root().to_path_buf(),
+            sockets: self.sockets.folder().to_path_buf(),
+        };
+        let generators = self.spec.load.generators;
+        let addresses = self
+            .provider
+            .begin(&place, self.point.replicas, generators)?;
         self.generate_keys(&addresses)?;
         self.tell("starting replicas");
         let lead = LOAD_LEAD + LOAD_LEAD_PER_REPLICA * self.point.replicas;
@@ -215,19 +252,36 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Whether somebody will use the control sockets.
+    fn tells_replicas(&self) -> bool {
+        let mut faults = self.point.faults.iter();
+        self.drill.is_some() || faults.any(|fault| fault.action.is_of_network())
+    }
+
     fn start_replica(&mut self, index: u32, addresses: &Addresses) -> Result<(), TestbedError> {
         let part = self.folder.replica(index);
         let data = self.folder.path(SCRATCH).join(format!("data-{index}"));
         for dir in [&part, &data] {
             fs::create_dir_all(dir).map_err(io("create", dir))?;
         }
-        let keys = format!("keys/replica-{index}.toml");
-        let control = self.drill.as_ref().map(|drill| drill.socket(index));
+        let name = format!("replica-{index}");
+        let committee = self.folder.path(COMMITTEE);
+        let keys = self
+            .folder
+            .path(SCRATCH)
+            .join(format!("keys/replica-{index}.toml"));
+        let sockets = self.sockets.folder();
+        self.provider
+            .deliver(&name, &[&committee, &keys], &[&part, &data, sockets])?;
+        let there = |path: &Path| self.provider.path(&name, path);
+        let control = self
+            .tells_replicas()
+            .then(|| there(&self.sockets.of_replica(index)));
         let paths = NodePaths {
-            committee: &self.folder.path(COMMITTEE),
-            keys: &self.folder.path(SCRATCH).join(keys),
-            data: &data,
-            report: &part,
+            committee: &there(&committee),
+            keys: &there(&keys),
+            data: &there(&data),
+            report: &there(&part),
             control: control.as_deref(),
         };
         let text = config::node(self.spec, self.point, index, addresses, &paths);
@@ -238,15 +292,19 @@ impl<'a> Run<'a> {
             (None, None) => vec!["node".into()],
             (Some(liar), None) => vec!["adversary".into(), "--act".into(), liar.act.clone()],
         };
-        self.start_member(command, &format!("replica-{index}"), &part, &text)
+        self.start_member(command, &name, &part, &text)
     }
 
     fn start_load(&mut self, index: u32, start_ns: u64) -> Result<(), TestbedError> {
         let part = self.folder.load(index);
         fs::create_dir_all(&part).map_err(io("create", &part))?;
+        let name = format!("load-{index}");
         let committee = self.folder.path(COMMITTEE);
-        let text = config::load(self.spec, self.point, index, &committee, &part, start_ns);
-        self.start_member(vec!["load".into()], &format!("load-{index}"), &part, &text)
+        self.provider.deliver(&name, &[&committee], &[&part])?;
+        let there = |path: &Path| self.provider.path(&name, path);
+        let (committee, out) = (there(&committee), there(&part));
+        let text = config::load(self.spec, self.point, index, &committee, &out, start_ns);
+        self.start_member(vec!["load".into()], &name, &part, &text)
     }
 
     fn start_member(
@@ -258,7 +316,10 @@ impl<'a> Run<'a> {
     ) -> Result<(), TestbedError> {
         let path = part.join(folder::CONFIG);
         write_atomic(&path, config.as_bytes())?;
-        let mut plan = self.plan(name, part.join(folder::STDERR));
+        self.provider.deliver(name, &[&path], &[])?;
+        let path = self.provider.path(name, &path);
+        let log = self.provider.path(name, &part.join(folder::STDERR));
+        let mut plan = self.plan(name, log);
         plan.arguments = command;
         plan.arguments
             .extend(["--config".to_owned(), path.to_string_lossy().into_owned()]);
@@ -272,6 +333,7 @@ impl<'a> Run<'a> {
             name: name.to_owned(),
             executable: self.options.executable.clone(),
             arguments: Vec::new(),
+            environment: Vec::new(),
             log,
         }
     }
@@ -282,15 +344,14 @@ impl<'a> Run<'a> {
         let within = Duration::from_secs(20 + u64::from(self.point.replicas));
         let deadline = Instant::now() + within;
         for (index, addresses) in addresses.iter().enumerate() {
-            while !is_ready(&addresses.metrics) {
+            while !self.provider.is_ready(index as u32, &addresses.metrics) {
                 if self.options.interrupt.is_raised() {
                     return Ok(false);
                 }
-                let log = self.folder.replica(index as u32).join(folder::STDERR);
                 if let Some(exit) = self.cluster.replica(index as u32).poll(&mut self.events)? {
                     return Err(TestbedError::Setup(format!(
                         "replica {index} ended before it was ready ({exit:?}); it said:\n{}",
-                        tail(&log)
+                        self.said(&format!("replica-{index}"))
                     )));
                 }
                 if Instant::now() >= deadline {
@@ -298,7 +359,7 @@ impl<'a> Run<'a> {
                         "replica {index}: expected 200 from http://{}/healthz within {within:?}; \
                          it said:\n{}",
                         addresses.metrics,
-                        tail(&log)
+                        self.said(&format!("replica-{index}"))
                     )));
                 }
                 std::thread::sleep(POLL_INTERVAL);
@@ -323,7 +384,12 @@ impl<'a> Run<'a> {
             }
             let drills = match &mut self.drill {
                 Some(drill) => {
-                    let step = drill.tick(monotonic_ns(), &self.folder, &mut self.events)?;
+                    let step = drill.tick(
+                        monotonic_ns(),
+                        &self.folder,
+                        self.provider,
+                        &mut self.events,
+                    )?;
                     if let Some(step) = step {
                         self.tell(step);
                     }
@@ -348,7 +414,7 @@ impl<'a> Run<'a> {
                 Some(false) => {
                     return Err(TestbedError::Setup(format!(
                         "a generator failed; it said:\n{}",
-                        tail(&self.folder.load(0).join(folder::STDERR))
+                        self.said("load-0")
                     )));
                 }
             }
@@ -378,6 +444,17 @@ impl<'a> Run<'a> {
                 self.tell(phase.name());
                 self.events.record(EventKind::Phase { phase })?;
             }
+            Action::Fault(fault) if fault.action.is_of_network() => {
+                self.network.apply(
+                    &fault,
+                    self.spec,
+                    self.point,
+                    &self.sockets,
+                    &self.cluster,
+                    self.provider,
+                )?;
+                self.note(fault)?;
+            }
             Action::Fault(fault) => {
                 let member = self.cluster.replica(fault.replica);
                 match fault.action {
@@ -387,16 +464,32 @@ impl<'a> Run<'a> {
                     FaultAction::Restart => {
                         member.restart(self.provider, &mut self.events)?;
                     }
+                    _ => {}
                 }
-                self.events.record(EventKind::Fault {
-                    replica: fault.replica,
-                    action: fault.action,
-                    planned_s: fault.at_s,
-                })?;
-                member.poll(&mut self.events)?;
+                let replica = fault.replica;
+                self.note(fault)?;
+                self.cluster.replica(replica).poll(&mut self.events)?;
             }
         }
         Ok(())
+    }
+
+    fn note(&mut self, fault: measure::PlannedFault) -> Result<(), TestbedError> {
+        let of_network = fault.action.is_of_network();
+        self.events.record(EventKind::Fault {
+            replica: fault.replica,
+            action: fault.action,
+            planned_s: fault.at_s,
+            network: of_network.then_some(fault),
+        })?;
+        Ok(())
+    }
+
+    /// The last lines that a process said.
+    fn said(&mut self, name: &str) -> String {
+        let log = self.folder.path(name).join(folder::STDERR);
+        self.provider.refresh(&[(name.to_owned(), log.clone())]);
+        tail(&log)
     }
 
     fn interrupted(&mut self) -> Result<(), TestbedError> {

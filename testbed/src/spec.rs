@@ -57,6 +57,9 @@ pub struct Spec {
     /// Where the replicas sit; absent: all links have the delay of the axis.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wan: Option<WanSpec>,
+    /// What the hosts' network allows.
+    #[serde(default, skip_serializing_if = "is_unlimited")]
+    pub network: NetworkSpec,
     /// Further keys of every replica's configuration, passed on as they are.
     #[serde(default)]
     pub node: toml::Table,
@@ -87,6 +90,31 @@ pub enum ProviderKind {
     /// Processes on loopback.
     #[default]
     Local,
+    /// A network namespace per replica and per generator, on one bridge.
+    Netns,
+    /// Hosts of an inventory, by the system's OpenSSH.
+    Ssh,
+}
+
+impl ProviderKind {
+    /// The name in specs and results.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Netns => "netns",
+            Self::Ssh => "ssh",
+        }
+    }
+}
+
+/// What the hosts' network allows; needs `netns`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSpec {
+    /// What every replica's host can send, and receive, at most; absent: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_bandwidth_bytes_per_s: Option<u64>,
 }
 
 /// A group of points which differs from the base in what it names.
@@ -229,7 +257,7 @@ impl Spec {
     pub fn from_toml(text: &str, origin: &str, overrides: &[String]) -> Result<Self, TestbedError> {
         let syntax = |e: toml::de::Error| TestbedError::SpecSyntax {
             origin: origin.to_owned(),
-            message: e.to_string(),
+            message: format!("{e}{}", hint(e.message())),
         };
         // The plain text first: only its errors carry lines.
         let plain: Self = toml::from_str(text).map_err(syntax)?;
@@ -239,7 +267,7 @@ impl Spec {
             let table = overrides::apply(text, overrides).map_err(|e| e.in_file(origin))?;
             Self::deserialize(table).map_err(|e| TestbedError::Override {
                 argument: overrides.join(" --set "),
-                message: e.to_string().trim_end().to_owned(),
+                message: format!("{}{}", e.to_string().trim_end(), hint(e.message())),
             })?
         };
         spec.resolve();
@@ -313,6 +341,18 @@ impl Spec {
     }
 }
 
+/// What to do instead of a fault that no provider can make honestly.
+fn hint(message: &str) -> &'static str {
+    let disk = ["slow-disk", "disk-full", "full-disk"];
+    match disk
+        .iter()
+        .any(|name| message.contains(&format!("`{name}`")))
+    {
+        true => "\nfaults of disks are not for experiments: `reforge sim` has them",
+        false => "",
+    }
+}
+
 /// The embedded spec of `reforge quick`.
 ///
 /// # Errors
@@ -323,6 +363,10 @@ pub fn quick_spec(overrides: &[String]) -> Result<Spec, TestbedError> {
         "specs/quick.toml (embedded)",
         overrides,
     )
+}
+
+fn is_unlimited(network: &NetworkSpec) -> bool {
+    *network == NetworkSpec::default()
 }
 
 fn is_zero(value: &u32) -> bool {

@@ -3,6 +3,7 @@
 
 pub mod disk;
 pub mod evidence;
+pub mod hosts;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -211,6 +212,15 @@ impl Drop for Node {
         // Both fail only if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Waits for something that another process brings about.
+pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < end, "gave up waiting: {what}");
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use measure::event::read_events;
-use measure::{DrillStep, EventKind, FaultAction, LoadResult, RunRecord, SeriesRow, folder};
+use measure::{DrillStep, EventKind, LoadResult, RunRecord, SeriesRow, folder};
 
 use super::collect::series_rows;
 use super::data::{Mark, Row, Span, Timeline};
@@ -127,13 +127,7 @@ fn mark(kind: &EventKind) -> Option<(String, bool)> {
         EventKind::Fault {
             replica, action, ..
         } => {
-            let action = match action {
-                FaultAction::Crash => "crash",
-                FaultAction::Restart => "restart",
-                FaultAction::Pause => "pause",
-                FaultAction::Resume => "resume",
-            };
-            (format!("{action} {replica}"), true)
+            (format!("{} {replica}", action.name()), true)
         }
         EventKind::Drill { step, .. } => match step {
             DrillStep::Cut => ("links cut".into(), true),

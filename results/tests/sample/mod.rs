@@ -63,16 +63,15 @@ impl Sample {
     /// Plans a fault and lets it happen on time.
     pub fn fault(&mut self, at_s: u64, action: FaultAction, replica: u32) {
         let planned_s = at_s as f64;
-        self.run.faults.push(PlannedFault {
-            at_s: planned_s,
-            action,
-            replica,
-        });
+        self.run
+            .faults
+            .push(PlannedFault::new(planned_s, action, replica));
         let at_ns = START.monotonic_ns + (WARMUP_S + at_s) * SECOND_NS;
         let kind = EventKind::Fault {
             replica,
             action,
             planned_s,
+            network: None,
         };
         self.events.push((at_ns + 3_000_000, kind));
     }

@@ -112,6 +112,18 @@ impl Cluster {
         &mut self.replicas[index as usize]
     }
 
+    /// Whether a replica runs, as far as has been seen.
+    pub(super) fn is_up(&self, index: u32) -> bool {
+        let member = &self.replicas[index as usize];
+        member.exit.is_none() && !member.end_expected
+    }
+
+    /// Of all processes.
+    pub(super) fn names(&self) -> Vec<String> {
+        let all = self.replicas.iter().chain(&self.loads);
+        all.map(|member| member.plan.name.clone()).collect()
+    }
+
     pub(super) fn poll_replicas(&mut self, events: &mut EventLog) -> Result<(), TestbedError> {
         for member in &mut self.replicas {
             member.poll(events)?;

@@ -11,9 +11,9 @@ use measure::{
     PlannedDrill, PlannedFault, RunFolder, folder,
 };
 
-use super::io;
-use crate::control;
+use super::sockets::Sockets;
 use crate::error::TestbedError;
+use crate::provider::{Provider, Told};
 
 /// Links are cut this long before the attackers act.
 const CUT_LEAD_NS: u64 = 300_000_000;
@@ -58,8 +58,7 @@ pub(super) struct Drill {
     split_seen: bool,
     /// What is to be done to the replica that the plan kills, and when.
     kills: VecDeque<(u64, FaultAction)>,
-    /// A short path: names of sockets have a limit of about a hundred bytes.
-    sockets: PathBuf,
+    sockets: Sockets,
 }
 
 /// From the start of the replicas to the time at which they have to be ready.
@@ -68,16 +67,8 @@ pub(crate) fn ready_within(replicas: u32) -> Duration {
 }
 
 impl Drill {
-    pub(super) fn new(
-        plan: PlannedDrill,
-        replicas: u32,
-        folder: &RunFolder,
-    ) -> Result<Drill, TestbedError> {
-        let hash = blake3::hash(folder.root().as_os_str().as_encoded_bytes()).to_hex();
-        let name = format!("reforge-{}-{}", std::process::id(), &hash[..8]);
-        let sockets = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&sockets).map_err(io("create", &sockets))?;
-        Ok(Drill {
+    pub(super) fn new(plan: PlannedDrill, replicas: u32, sockets: Sockets) -> Drill {
+        Drill {
             plan,
             replicas,
             attacks: plan.attacks(replicas).into(),
@@ -87,15 +78,11 @@ impl Drill {
             split_seen: false,
             kills: VecDeque::new(),
             sockets,
-        })
+        }
     }
 
     pub(super) fn set_start(&mut self, measure_start_ns: u64) {
         self.start_ns = measure_start_ns;
-    }
-
-    pub(super) fn socket(&self, replica: u32) -> PathBuf {
-        self.sockets.join(format!("{replica}.sock"))
     }
 
     /// The subcommand of an attacker; nothing for a correct replica.
@@ -145,11 +132,8 @@ impl Drill {
     pub(super) fn due_kill(&mut self, now_ns: u64) -> Option<PlannedFault> {
         let kill = self.plan.kill?;
         let (at_ns, action) = self.kills.pop_front_if(|(at_ns, _)| *at_ns <= now_ns)?;
-        Some(PlannedFault {
-            at_s: at_ns.saturating_sub(self.start_ns) as f64 / 1e9,
-            action,
-            replica: kill.replica,
-        })
+        let at_s = at_ns.saturating_sub(self.start_ns) as f64 / 1e9;
+        Some(PlannedFault::new(at_s, action, kill.replica))
     }
 
     /// When [`Drill::due_kill`] has something next.
@@ -170,6 +154,7 @@ impl Drill {
         &mut self,
         now_ns: u64,
         folder: &RunFolder,
+        provider: &mut dyn Provider,
         events: &mut EventLog,
     ) -> Result<Option<&'static str>, TestbedError> {
         let Some(attack) = self.attacks.front().cloned() else {
@@ -178,21 +163,21 @@ impl Drill {
         };
         let at_ns = self.at_ns(attack.at_s);
         match self.stage {
-            Stage::Waiting => self.begin(now_ns, at_ns, &attack, events),
+            Stage::Waiting => self.begin(now_ns, at_ns, &attack, provider, events),
             Stage::Cut if now_ns >= at_ns => {
                 self.note(&attack, DrillStep::Attack, events)?;
                 self.stage = Stage::Acting { since_ns: now_ns };
                 Ok(Some("attack"))
             }
             Stage::Acting { since_ns } => {
-                let next = self.next_look(now_ns, since_ns, &attack, folder, events)?;
+                let next = self.next_look(now_ns, since_ns, &attack, folder, provider, events)?;
                 self.stage = next.unwrap_or(self.stage);
                 Ok(None)
             }
             Stage::Healing { at_ns } if now_ns >= at_ns => {
                 // Some links work before the last command is carried out: time counts from the first.
                 let healed_ns = measure::monotonic_ns();
-                self.links(&attack, "unblock")?;
+                self.links(&attack, "unblock", provider)?;
                 if let Some(kill) = self.plan.kill.filter(|_| attack.index == 0) {
                     let down_ns = healed_ns + kill.after_ms * 1_000_000;
                     let back_ns = down_ns + kill.back_ms * 1_000_000;
@@ -207,7 +192,9 @@ impl Drill {
                 self.stage = Stage::Healed { since_ns: now_ns };
                 Ok(Some("healed"))
             }
-            Stage::Healed { since_ns } => self.await_end(now_ns, since_ns, &attack, folder, events),
+            Stage::Healed { since_ns } => {
+                self.await_end(now_ns, since_ns, &attack, folder, provider, events)
+            }
             Stage::Cut | Stage::Healing { .. } | Stage::Over => Ok(None),
         }
     }
@@ -217,11 +204,12 @@ impl Drill {
         now_ns: u64,
         at_ns: u64,
         attack: &Attack,
+        provider: &mut dyn Provider,
         events: &mut EventLog,
     ) -> Result<Option<&'static str>, TestbedError> {
         match self.plan.kind {
             DrillKind::Split if now_ns + CUT_LEAD_NS >= at_ns => {
-                self.links(attack, "block")?;
+                self.links(attack, "block", provider)?;
                 self.note(attack, DrillStep::Cut, events)?;
                 self.stage = Stage::Cut;
                 Ok(Some("links cut"))
@@ -243,11 +231,12 @@ impl Drill {
         since_ns: u64,
         attack: &Attack,
         folder: &RunFolder,
+        provider: &mut dyn Provider,
         events: &mut EventLog,
     ) -> Result<Option<Stage>, TestbedError> {
         if self.is_time_to_look(now_ns)
             && !self.split_seen
-            && let Some(height) = self.split_height(attack, folder)
+            && let Some(height) = self.split_height(attack, folder, provider)
         {
             self.split_seen = true;
             self.note(attack, DrillStep::SplitSeen { height }, events)?;
@@ -274,12 +263,13 @@ impl Drill {
         since_ns: u64,
         attack: &Attack,
         folder: &RunFolder,
+        provider: &mut dyn Provider,
         events: &mut EventLog,
     ) -> Result<Option<&'static str>, TestbedError> {
         let next_ns = self.attacks.get(1).map_or(u64::MAX, |next| {
             self.at_ns(next.at_s).saturating_sub(CUT_LEAD_NS)
         });
-        if self.is_time_to_look(now_ns) && self.has_ended(since_ns, attack, folder) {
+        if self.is_time_to_look(now_ns) && self.has_ended(since_ns, attack, folder, provider) {
             self.note(attack, DrillStep::Resumed, events)?;
             self.attacks.pop_front();
             self.split_seen = false;
@@ -307,8 +297,21 @@ impl Drill {
     }
 
     /// The lowest height at which one correct replica of each side has another block.
-    fn split_height(&self, attack: &Attack, folder: &RunFolder) -> Option<u64> {
+    fn split_height(
+        &self,
+        attack: &Attack,
+        folder: &RunFolder,
+        provider: &mut dyn Provider,
+    ) -> Option<u64> {
         let correct = self.plan.correct(self.replicas);
+        let shown = attack
+            .sides
+            .iter()
+            .filter_map(|side| side.iter().find(|replica| correct.contains(replica)));
+        let files: Vec<_> = shown
+            .map(|&index| file_of(folder, index, folder::LEDGER))
+            .collect();
+        provider.refresh(&files);
         let chain = |side: &[u32]| {
             let index = *side.iter().find(|replica| correct.contains(replica))?;
             let ledger = Ledger::read(&folder.replica(index).join(folder::LEDGER)).ok()?;
@@ -324,8 +327,20 @@ impl Drill {
 
     /// A split ends when every correct replica has executed a block of the next epoch, lies when
     /// every one has of an epoch without the liars.
-    fn has_ended(&self, since_ns: u64, attack: &Attack, folder: &RunFolder) -> bool {
-        let mut correct = self.plan.correct(self.replicas).into_iter();
+    fn has_ended(
+        &self,
+        since_ns: u64,
+        attack: &Attack,
+        folder: &RunFolder,
+        provider: &mut dyn Provider,
+    ) -> bool {
+        let correct = self.plan.correct(self.replicas);
+        let files: Vec<_> = correct
+            .iter()
+            .map(|&index| file_of(folder, index, folder::INCIDENTS))
+            .collect();
+        provider.refresh(&files);
+        let mut correct = correct.into_iter();
         correct.all(|index| {
             let path = folder.replica(index).join(folder::INCIDENTS);
             let lines = read_incidents(&path).unwrap_or_default();
@@ -346,16 +361,21 @@ impl Drill {
     }
 
     /// Blocks or unblocks every link between the halves, at both ends.
-    fn links(&self, attack: &Attack, command: &str) -> Result<(), TestbedError> {
+    fn links(
+        &self,
+        attack: &Attack,
+        command: &str,
+        provider: &mut dyn Provider,
+    ) -> Result<(), TestbedError> {
         let [one, other] = &attack.sides;
-        let of = |ends: &[u32], peers: &[u32]| -> Vec<(PathBuf, Vec<String>)> {
+        let of = |ends: &[u32], peers: &[u32]| -> Vec<Told> {
             let line = |peer: &u32| format!("{{\"cmd\":\"{command}\",\"peer\":{peer}}}");
             let lines: Vec<String> = peers.iter().map(line).collect();
             ends.iter()
-                .map(|&end| (self.socket(end), lines.clone()))
+                .map(|&end| self.sockets.told(end, lines.clone()))
                 .collect()
         };
-        control::tell_all(&[of(one, other), of(other, one)].concat())
+        provider.tell(&[of(one, other), of(other, one)].concat())
     }
 
     fn note(
@@ -370,9 +390,7 @@ impl Drill {
     }
 }
 
-impl Drop for Drill {
-    fn drop(&mut self) {
-        // Replicas remove their sockets themselves, unless they were killed; nothing else is in it.
-        let _ = std::fs::remove_dir_all(&self.sockets);
-    }
+/// A file of a replica's part, and whose it is.
+fn file_of(folder: &RunFolder, index: u32, name: &str) -> (String, PathBuf) {
+    (format!("replica-{index}"), folder.replica(index).join(name))
 }

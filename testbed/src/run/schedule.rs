@@ -7,7 +7,7 @@ use measure::{Phase, PlannedFault};
 use crate::spec::LoadSpec;
 
 /// One thing to do.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Action {
     Phase(Phase),
     Fault(PlannedFault),
@@ -34,10 +34,10 @@ impl Schedule {
         actions.extend(
             faults
                 .iter()
-                .map(|&fault| (at(measure_s + fault.at_s), Action::Fault(fault))),
+                .map(|fault| (at(measure_s + fault.at_s), Action::Fault(fault.clone()))),
         );
         // Stable: a phase comes before a fault of the same moment.
-        actions.sort_by_key(|&(at_ns, _)| at_ns);
+        actions.sort_by_key(|(at_ns, _)| *at_ns);
         Self {
             actions: actions.into(),
             end_ns: at(cooldown_s + load.cooldown_s),
@@ -46,16 +46,13 @@ impl Schedule {
 
     /// The next action whose time has come.
     pub(super) fn due(&mut self, now_ns: u64) -> Option<Action> {
-        let &(at_ns, action) = self.actions.front()?;
-        (at_ns <= now_ns).then(|| {
-            self.actions.pop_front();
-            action
-        })
+        let (_, action) = self.actions.pop_front_if(|(at_ns, _)| *at_ns <= now_ns)?;
+        Some(action)
     }
 
     /// When the next action is due.
     pub(super) fn next_ns(&self) -> Option<u64> {
-        self.actions.front().map(|&(at_ns, _)| at_ns)
+        self.actions.front().map(|(at_ns, _)| *at_ns)
     }
 
     /// When the load should have ended.

@@ -1,15 +1,16 @@
 //! Contradictions in a resolved spec, each with its key and, where the text has it, its line.
 
 mod drill;
+mod faults;
 
 use std::collections::BTreeMap;
 
-use measure::{FaultAction, PlannedFault, Thresholds};
+use measure::Thresholds;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::axes::{AxisLists, Durability, OneOrMany};
-use super::{Arrival, LoadSpec, Spec, Sweep, WanSpec};
+use super::axes::{AxisLists, OneOrMany};
+use super::{Arrival, LoadSpec, ProviderKind, Spec, Sweep, WanSpec};
 use crate::config::{LOAD_KEYS, NODE_KEYS};
 use crate::error::TestbedError;
 
@@ -27,7 +28,7 @@ const DISSEMINATION_S_MAX: u32 = 60;
 /// Bounds of `reforge limits`.
 const BOUND_REPLICAS_MAX: u32 = 100;
 const BOUND_SIZE_BYTES_MAX: u32 = 4096;
-const DELAY_MS_MAX: f64 = 10_000.0;
+pub(super) const DELAY_MS_MAX: f64 = 10_000.0;
 const REGIONS_MAX: usize = 32;
 /// What `reforge adversary --act` takes.
 const ACTS: [&str; 2] = ["proposal-to-two", "silent-leader"];
@@ -83,6 +84,7 @@ fn find(spec: &Spec) -> Result<(), Contradiction> {
             "expected either regions or axes.delay_ms, found both".into()
         })?;
     }
+    place(spec)?;
     own_keys("node", &spec.node, NODE_KEYS)?;
     own_keys("generator", &spec.generator, LOAD_KEYS)?;
     let mut names = BTreeMap::new();
@@ -109,13 +111,39 @@ fn find(spec: &Spec) -> Result<(), Contradiction> {
             bound(&key("axes"), &sweep.axes)?;
         }
         thresholds(&key("thresholds"), sweep.thresholds.unwrap_or_default())?;
-        faults(&key("faults"), sweep, &spec.load)?;
+        faults::check(&key("faults"), sweep, spec)?;
         adversaries(&key("adversaries"), sweep)?;
         drill::check(&key("drill"), sweep, &spec.load)?;
     }
     let runs = spec.points().len();
     require(runs <= RUNS_MAX, "axes", || {
         format!("expected at most {RUNS_MAX} runs, found {runs}; split the spec")
+    })
+}
+
+/// What only some providers can do.
+fn place(spec: &Spec) -> Result<(), Contradiction> {
+    let provider = spec.provider;
+    let local = provider == ProviderKind::Local;
+    require(
+        local || spec.dissemination_s == 0,
+        "dissemination_s",
+        || {
+            format!(
+                "is measured on loopback and no bound of provider {}; leave it out",
+                provider.name()
+            )
+        },
+    )?;
+    let key = "network.host_bandwidth_bytes_per_s";
+    let Some(bandwidth) = spec.network.host_bandwidth_bytes_per_s else {
+        return Ok(());
+    };
+    require(provider == ProviderKind::Netns, key, || {
+        format!("needs provider = \"netns\", found {:?}", provider.name())
+    })?;
+    require(faults::BANDWIDTH.contains(&bandwidth), key, || {
+        format!("expected 1000 to 125000000000 bytes per second, found {bandwidth}")
     })
 }
 
@@ -361,62 +389,6 @@ fn thresholds(key: &str, thresholds: Thresholds) -> Result<(), Contradiction> {
     if let (Some(p50), Some(p99)) = (thresholds.p50_ms_max, thresholds.p99_ms_max) {
         require(p50 <= p99, key, || {
             format!("p50_ms_max = {p50} is above p99_ms_max = {p99}; no run can tell them apart")
-        })?;
-    }
-    Ok(())
-}
-
-/// What a replica is, as the plan goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Running,
-    Paused,
-    Down,
-}
-
-fn faults(key: &str, sweep: &Sweep, load: &LoadSpec) -> Result<(), Contradiction> {
-    let mut plan: Vec<PlannedFault> = sweep.faults.clone().unwrap_or_default();
-    plan.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
-    let smallest = smallest(&sweep.axes.replicas);
-    let memory = sweep
-        .axes
-        .durability
-        .as_ref()
-        .is_some_and(|list| list.0.contains(&Durability::Memory));
-    let latest_s = load.duration_s;
-    let mut states: BTreeMap<u32, State> = BTreeMap::new();
-    for fault in &plan {
-        let PlannedFault {
-            at_s,
-            action,
-            replica,
-        } = *fault;
-        require(replica < smallest, key, || {
-            format!("replica {replica} does not exist in a committee of {smallest}")
-        })?;
-        require(at_s >= -load.warmup_s && at_s <= latest_s, key, || {
-            format!(
-                "at_s = {at_s} is outside the load, which lasts from {} s to {latest_s} s",
-                -load.warmup_s
-            )
-        })?;
-        let state = states.entry(replica).or_insert(State::Running);
-        *state = match (action, *state) {
-            (FaultAction::Crash, State::Running | State::Paused) => State::Down,
-            (FaultAction::Restart, State::Down) => State::Running,
-            (FaultAction::Pause, State::Running) => State::Paused,
-            (FaultAction::Resume, State::Paused) => State::Running,
-            (action, state) => {
-                return Err((
-                    key.to_owned(),
-                    format!("{action:?} of replica {replica} at {at_s} s: it is {state:?} then"),
-                ));
-            }
-        };
-        require(!(action == FaultAction::Restart && memory), key, || {
-            "a restart needs durability = \"strict\": in memory mode a replica forgets its votes \
-             and would not be correct any more"
-                .into()
         })?;
     }
     Ok(())

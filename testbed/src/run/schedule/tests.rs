@@ -10,11 +10,7 @@ fn faults_count_from_the_measured_phase_and_phases_come_first() {
         cooldown_s: 3.0,
         ..LoadSpec::default()
     };
-    let fault = |at_s| PlannedFault {
-        at_s,
-        action: FaultAction::Crash,
-        replica: 0,
-    };
+    let fault = |at_s| PlannedFault::new(at_s, FaultAction::Crash, 0);
     let start_ns = 100_000_000_000;
     let faults = [fault(0.0), fault(-1.0), fault(5.5)];
     let mut schedule = Schedule::new(&load, &faults, start_ns);
