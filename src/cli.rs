@@ -2,6 +2,7 @@
 
 pub mod adversary;
 pub mod audit;
+pub mod gate;
 pub mod judge;
 pub mod keygen;
 pub mod limits;

@@ -41,6 +41,8 @@ enum Command {
     Transports(cli::transports::Args),
     /// Judges evidence of a split from files and public keys alone: who is convicted of what.
     Audit(cli::audit::Args),
+    /// Compares instruction counts of the hot paths with the accepted ones, or accepts them.
+    Gate(cli::gate::Args),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Signatures(args) => cli::signatures::main(&args),
         Command::Transports(args) => cli::transports::main(&args),
         Command::Audit(args) => cli::audit::main(&args),
+        Command::Gate(args) => cli::gate::main(&args),
     };
     result.unwrap_or_else(|error| {
         // One line with its causes, without repeating a cause that the line says already.

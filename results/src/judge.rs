@@ -11,6 +11,7 @@ use measure::{
 use crate::consistency::{Consistency, compare};
 use crate::drill;
 use crate::drill_stats;
+use crate::floors;
 use crate::judgement::{
     DisseminationShare, FaultEffect, Judgement, Reason, ReplicaSummary, RunJudgement,
 };
@@ -69,6 +70,8 @@ pub fn judge(root: &Path) -> Judgement {
             ),
         });
     }
+    let floors = floors::check(&judgement.runs, &judgement.overhead);
+    judgement.reasons.extend(floors);
     let reasons = judgement.reasons.iter().map(|reason| reason.verdict);
     let runs = judgement.runs.iter().map(|run| run.verdict);
     judgement.verdict = reasons.chain(runs).max().unwrap_or(Verdict::Inconclusive);

@@ -7,6 +7,8 @@ mod bootstrap;
 mod consistency;
 mod drill;
 mod drill_stats;
+mod floors;
+pub mod gate;
 mod judge;
 mod judgement;
 mod overhead;
