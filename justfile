@@ -48,7 +48,7 @@ crypto-bench *ARGS:
 # Counts the instructions of the hot paths (needs valgrind and, of its library's version, gungraun-runner)
 count OUT='target/gate/counts.jsonl' *ARGS:
     mkdir -p target/gate
-    PATH="$PWD/.ci/tools/bin:$PATH" cargo bench -p bench -p crypto-bench --bench counted --bench schemes-counted -- --output-format=json --parallel=auto {{ARGS}} > {{OUT}}
+    PATH="$PWD/.ci/tools/bin:$PATH" CARGO_INCREMENTAL=0 cargo bench -p bench -p crypto-bench --bench counted --bench schemes-counted -- --output-format=json --parallel=auto {{ARGS}} > {{OUT}}
 
 # Instruction counts of the hot paths beside the accepted ones: fails on 2 % more
 gate: count

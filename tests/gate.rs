@@ -16,8 +16,12 @@ fn root() -> PathBuf {
 fn count(path: &Path, plant: bool) {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(root());
-    command.args(["bench", "--quiet", "-p", "bench", "--bench", "counted", "--"]);
+    command.args([
+        "bench", "--quiet", "-p", "bench", "--bench", "counted", "--",
+    ]);
     command.args(["--output-format=json", FILTER]);
+    // As `just count` has it, so that the bench is built once.
+    command.env("CARGO_INCREMENTAL", "0");
     match plant {
         true => command.env("REFORGE_PLANT", "1"),
         false => command.env_remove("REFORGE_PLANT"),
@@ -42,15 +46,17 @@ fn gate(counts: &Path, baselines: &Path, bless: bool) -> Output {
 }
 
 fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr)
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
 #[test]
 #[ignore = "needs valgrind and gungraun-runner: `just gate-planted`"]
 fn a_planted_slowdown_fails_the_gate_and_nothing_else_does() {
     let dir = TempDir::new().expect("a temporary folder");
-    let (counts, baselines) = (dir.path().join("counts.jsonl"), dir.path().join("baselines"));
+    let (counts, baselines) = (
+        dir.path().join("counts.jsonl"),
+        dir.path().join("baselines"),
+    );
     std::fs::create_dir(&baselines).expect("a writable folder");
 
     count(&counts, false);

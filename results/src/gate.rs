@@ -137,14 +137,10 @@ pub fn gate_against(counts: &BTreeMap<String, u64>, base: &BTreeMap<String, u64>
         };
         (name.clone(), accepted)
     };
-    judge(
-        counts,
-        &base.iter().map(accept).collect(),
-        |name| Reason {
-            verdict: Verdict::Pass,
-            text: format!("{name} is new"),
-        },
-    )
+    judge(counts, &base.iter().map(accept).collect(), |name| Reason {
+        verdict: Verdict::Pass,
+        text: format!("{name} is new"),
+    })
 }
 
 fn judge(
@@ -181,7 +177,9 @@ fn judge(
             }
             (_, _, None) => say(
                 Verdict::Inconclusive,
-                format!("{name} has an accepted count and was not counted: `just bless` if it is gone"),
+                format!(
+                    "{name} has an accepted count and was not counted: `just bless` if it is gone"
+                ),
             ),
             (Some(change), ..) if change > tolerance => say(
                 Verdict::ThresholdFailed,
@@ -194,7 +192,10 @@ fn judge(
             // Not accepted, a gain would hide as large a loss later.
             (Some(change), ..) if change < -tolerance => say(
                 Verdict::Pass,
-                format!("{name} takes {:+.2} %: `just bless` keeps it so", change * 100.0),
+                format!(
+                    "{name} takes {:+.2} %: `just bless` keeps it so",
+                    change * 100.0
+                ),
             ),
             (None, ..) => say(
                 Verdict::Inconclusive,

@@ -398,7 +398,9 @@ fn thresholds(record: &Record, run: &RunJudgement, reasons: &mut Reasons) {
             None => say(
                 reasons,
                 Verdict::Inconclusive,
-                format!("at least {least:.1} % of dissemination alone are asked for, which was not measured"),
+                format!(
+                    "at least {least:.1} % of dissemination alone are asked for, which was not measured"
+                ),
             ),
             Some(found) if found.share * 100.0 < least => say(
                 reasons,

@@ -52,14 +52,21 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     let key = key()?;
     let found = find(&args.baselines, &key)?;
     if args.bless {
-        ensure!(!counts.is_empty(), "there is not one count to accept: `just count` first");
+        ensure!(
+            !counts.is_empty(),
+            "there is not one count to accept: `just count` first"
+        );
         let path = match &found {
             Some((path, _)) => path.clone(),
             None => free_name(&args.baselines, &key),
         };
         let before = found.as_ref().map(|(_, baseline)| baseline);
         write_json(&path, &Baseline::bless(key, beside(), &counts, before))?;
-        println!("{} counts accepted in {}: commit it", counts.len(), path.display());
+        println!(
+            "{} counts accepted in {}: commit it",
+            counts.len(),
+            path.display()
+        );
         return Ok(ExitCode::SUCCESS);
     }
     let Some((path, baseline)) = found else {
@@ -101,7 +108,10 @@ fn find(folder: &Path, key: &Key) -> Result<Option<(PathBuf, Baseline)>> {
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
-        if path.extension().is_some_and(|extension| extension == "json") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
             let baseline: Baseline = read_json(&path, "baseline")?;
             if baseline.key == *key {
                 return Ok(Some((path, baseline)));
@@ -168,11 +178,33 @@ fn cpu() -> Vec<&'static str> {
             };
         }
         let all = present!(
-            "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "aes", "pclmulqdq", "avx", "avx2", "fma", "bmi1",
-            "bmi2", "lzcnt", "movbe", "adx", "sha", "vaes", "vpclmulqdq", "avx512f", "avx512bw",
-            "avx512vl", "avx512ifma"
+            "sse3",
+            "ssse3",
+            "sse4.1",
+            "sse4.2",
+            "popcnt",
+            "aes",
+            "pclmulqdq",
+            "avx",
+            "avx2",
+            "fma",
+            "bmi1",
+            "bmi2",
+            "lzcnt",
+            "movbe",
+            "adx",
+            "sha",
+            "vaes",
+            "vpclmulqdq",
+            "avx512f",
+            "avx512bw",
+            "avx512vl",
+            "avx512ifma"
         );
-        all.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect()
+        all.iter()
+            .filter(|(_, is)| *is)
+            .map(|(name, _)| *name)
+            .collect()
     }
     #[cfg(not(target_arch = "x86_64"))]
     Vec::new()
@@ -183,7 +215,9 @@ fn tell(report: &GateReport) -> ExitCode {
     let width = width.unwrap_or_default();
     let number = |n: Option<u64>| n.map_or("-".to_owned(), |n| n.to_string());
     for path in &report.paths {
-        let change = path.change().map(|change| format!("{:+.2} %", change * 100.0));
+        let change = path
+            .change()
+            .map(|change| format!("{:+.2} %", change * 100.0));
         println!(
             "{:<width$} {:>12} {:>12} {:>10}",
             path.name,
@@ -192,7 +226,10 @@ fn tell(report: &GateReport) -> ExitCode {
             change.unwrap_or_default()
         );
     }
-    report.notes.iter().for_each(|note| println!("note: {note}"));
+    report
+        .notes
+        .iter()
+        .for_each(|note| println!("note: {note}"));
     for reason in &report.reasons {
         println!("{}: {}", reason.verdict.name(), reason.text);
     }

@@ -50,7 +50,10 @@ fn name(summary: &Value) -> Option<String> {
 /// The event `Ir` of callgrind, all parts together.
 fn instructions(summary: &Value) -> Option<u64> {
     let profiles = summary.get("profiles")?.as_array()?.iter();
-    let mut profiles = profiles.filter(|p| p.get("tool").and_then(Value::as_str) == Some("Callgrind"));
-    let count = profiles.next()?.pointer("/data/total/metrics/Ir/values/new");
+    let mut profiles =
+        profiles.filter(|p| p.get("tool").and_then(Value::as_str) == Some("Callgrind"));
+    let count = profiles
+        .next()?
+        .pointer("/data/total/metrics/Ir/values/new");
     count?.as_u64()
 }

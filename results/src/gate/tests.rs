@@ -25,7 +25,10 @@ fn verdict(now: &[(&str, u64)], before: &[(&str, u64)]) -> Verdict {
 fn more_than_the_tolerance_fails_and_less_does_not() {
     let before = [("a", 100_000), ("b", 50)];
     assert_eq!(verdict(&before, &before), Verdict::Pass);
-    assert_eq!(verdict(&[("a", 101_900), ("b", 51)], &before), Verdict::Pass);
+    assert_eq!(
+        verdict(&[("a", 101_900), ("b", 51)], &before),
+        Verdict::Pass
+    );
     let slower = [("a", 102_100), ("b", 50)];
     let report = gate(&counts(&slower), &baseline(&before));
     assert_eq!(report.verdict, Verdict::ThresholdFailed);
@@ -44,8 +47,14 @@ fn a_gain_passes_and_asks_to_be_kept() {
 
 #[test]
 fn what_only_one_side_knows_is_no_pass() {
-    assert_eq!(verdict(&[("a", 1), ("b", 1)], &[("a", 1)]), Verdict::Inconclusive);
-    assert_eq!(verdict(&[("a", 1)], &[("a", 1), ("b", 1)]), Verdict::Inconclusive);
+    assert_eq!(
+        verdict(&[("a", 1), ("b", 1)], &[("a", 1)]),
+        Verdict::Inconclusive
+    );
+    assert_eq!(
+        verdict(&[("a", 1)], &[("a", 1), ("b", 1)]),
+        Verdict::Inconclusive
+    );
     assert_eq!(verdict(&[], &[]), Verdict::Inconclusive);
     assert_eq!(verdict(&[("a", 1)], &[("a", 0)]), Verdict::Inconclusive);
 }
@@ -63,8 +72,16 @@ fn against_another_revision_new_paths_are_told_and_lost_ones_are_no_pass() {
 fn blessing_keeps_the_tolerances() {
     let mut before = baseline(&[("a", 100), ("b", 100)]);
     before.counts.get_mut("a").unwrap().tolerance = Some(0.1);
-    assert_eq!(gate(&counts(&[("a", 109), ("b", 100)]), &before).verdict, Verdict::Pass);
-    let after = Baseline::bless(key(), BTreeMap::new(), &counts(&[("a", 109)]), Some(&before));
+    assert_eq!(
+        gate(&counts(&[("a", 109), ("b", 100)]), &before).verdict,
+        Verdict::Pass
+    );
+    let after = Baseline::bless(
+        key(),
+        BTreeMap::new(),
+        &counts(&[("a", 109)]),
+        Some(&before),
+    );
     assert_eq!(after.counts["a"].tolerance, Some(0.1));
     assert_eq!(after.counts["a"].instructions, 109);
     assert!(!after.counts.contains_key("b"));
@@ -89,7 +106,12 @@ fn the_lines_of_gungraun_are_read() {
     ]);
     assert_eq!(read_counts(&text).unwrap(), expected);
     let twice = format!("{}\n{}\n", line("car", "17"), line("car", "17"));
-    assert!(read_counts(&twice).unwrap_err().to_string().contains("line 2"));
+    assert!(
+        read_counts(&twice)
+            .unwrap_err()
+            .to_string()
+            .contains("line 2")
+    );
     assert!(read_counts(&line("car", "null")).is_err());
     assert!(read_counts("warning: something").is_err());
 }

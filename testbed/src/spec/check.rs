@@ -285,7 +285,8 @@ fn ratios(
             format!("expected dissemination_share_min above 0 and up to 1, found {share}")
         })?;
         require(dissemination_s > 0, key, || {
-            "dissemination_share_min needs `dissemination_s` above 0: the bound is measured then".into()
+            "dissemination_share_min needs `dissemination_s` above 0: the bound is measured then"
+                .into()
         })?;
     }
     let ratios = [bounds.ready_throughput_min, bounds.ready_p50_max];
@@ -294,7 +295,8 @@ fn ratios(
             format!("expected a positive ratio to the baseline, found {ratio}")
         })?;
         let both = sweep.axes.recovery.as_ref();
-        let both = both.is_some_and(|OneOrMany(axis)| axis.contains(&true) && axis.contains(&false));
+        let both =
+            both.is_some_and(|OneOrMany(axis)| axis.contains(&true) && axis.contains(&false));
         require(both, key, || {
             "a ratio to the baseline needs `axes.recovery = [false, true]`".into()
         })?;
