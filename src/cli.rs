@@ -2,6 +2,7 @@
 
 pub mod adversary;
 pub mod audit;
+pub mod export;
 pub mod gate;
 pub mod judge;
 pub mod keygen;

@@ -1,6 +1,7 @@
 //! `reforge`: one binary for replicas, load, experiments and their judgement.
 
 mod cli;
+mod live;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -43,6 +44,8 @@ enum Command {
     Audit(cli::audit::Args),
     /// Compares instruction counts of the hot paths with the accepted ones, or accepts them.
     Gate(cli::gate::Args),
+    /// Serves load, modes and incidents of a run that goes on to Prometheus.
+    Export(cli::export::Args),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Transports(args) => cli::transports::main(&args),
         Command::Audit(args) => cli::audit::main(&args),
         Command::Gate(args) => cli::gate::main(&args),
+        Command::Export(args) => cli::export::main(&args),
     };
     result.unwrap_or_else(|error| {
         // One line with its causes, without repeating a cause that the line says already.

@@ -17,7 +17,7 @@ pub use counts::{CountsError, read_counts};
 /// Version of a baseline file.
 pub const BASELINE_SCHEMA: u64 = 1;
 /// A path may cost this share more than it did, unless its baseline says otherwise.
-pub const TOLERANCE: f64 = 0.02;
+pub const TOLERANCE: f64 = 0.03;
 
 /// What counts depend on beside the code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

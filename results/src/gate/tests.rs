@@ -26,16 +26,16 @@ fn more_than_the_tolerance_fails_and_less_does_not() {
     let before = [("a", 100_000), ("b", 50)];
     assert_eq!(verdict(&before, &before), Verdict::Pass);
     assert_eq!(
-        verdict(&[("a", 101_900), ("b", 51)], &before),
+        verdict(&[("a", 102_900), ("b", 51)], &before),
         Verdict::Pass
     );
-    let slower = [("a", 102_100), ("b", 50)];
+    let slower = [("a", 103_100), ("b", 50)];
     let report = gate(&counts(&slower), &baseline(&before));
     assert_eq!(report.verdict, Verdict::ThresholdFailed);
     let [reason] = &report.reasons[..] else {
         panic!("{:?}", report.reasons)
     };
-    assert!(reason.text.contains("a takes +2.10 %"), "{}", reason.text);
+    assert!(reason.text.contains("a takes +3.10 %"), "{}", reason.text);
 }
 
 #[test]
