@@ -70,6 +70,10 @@ gate-against BASE:
 gate-planted:
     PATH="$PWD/.ci/tools/bin:$PATH" cargo test --test gate -- --ignored
 
+# A real Prometheus scrapes a running testbed; every panel of the dashboard must find data (needs prometheus)
+observe-test:
+    cargo test --test prometheus -- --ignored
+
 # What CI runs, from a clean checkout
 ci:
     bash .ci/run
