@@ -17,7 +17,15 @@ fn count(path: &Path, plant: bool) {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(root());
     command.args([
-        "bench", "--quiet", "-p", "bench", "--bench", "counted", "--",
+        "bench",
+        "--quiet",
+        "-p",
+        "bench",
+        "-p",
+        "crypto-bench",
+        "--bench",
+        "counted",
+        "--",
     ]);
     command.args(["--output-format=json", FILTER]);
     // As `just count` has it, so that the bench is built once.
