@@ -73,6 +73,35 @@ crypto-bench *ARGS:
 providers-check *ARGS:
     cargo test --test providers {{ARGS}} -- --ignored
 
+# Counts the instructions of the hot paths (needs valgrind and, of its library's version, gungraun-runner)
+count OUT='target/gate/counts.jsonl' *ARGS:
+    mkdir -p target/gate
+    PATH="$PWD/.ci/tools/bin:$PATH" CARGO_INCREMENTAL=0 cargo bench -p bench -p crypto-bench --bench counted --bench schemes-counted -- --output-format=json --parallel=auto {{ARGS}} > {{OUT}}
+
+# Instruction counts of the hot paths beside the accepted ones: fails on 3 % more
+gate: count
+    cargo run --quiet -- gate target/gate/counts.jsonl
+
+# Accepts the instruction counts of this tree: read the difference, commit the file
+bless: count
+    cargo run --quiet -- gate target/gate/counts.jsonl --bless
+
+# Prints the accepted counts that fit toolchain, valgrind and CPU; exit code 12 if there are none
+gate-find:
+    cargo run --quiet -- gate --find
+
+# Compares the last counts with those of another revision
+gate-against BASE:
+    cargo run --quiet -- gate target/gate/counts.jsonl --against {{BASE}}
+
+# A planted slowdown of 5 % must fail the gate
+gate-planted:
+    PATH="$PWD/.ci/tools/bin:$PATH" cargo test --test gate -- --ignored
+
+# A real Prometheus scrapes a running testbed; every panel of the dashboard must find data (needs prometheus)
+observe-test:
+    cargo test --test prometheus -- --ignored
+
 # What CI runs, from a clean checkout
 ci:
     bash .ci/run

@@ -3,6 +3,8 @@
 pub mod adversary;
 pub mod audit;
 pub mod compare;
+pub mod export;
+pub mod gate;
 pub mod judge;
 pub mod keep;
 pub mod keygen;

@@ -1,6 +1,7 @@
 //! `reforge`: one binary for replicas, load, experiments and their judgement.
 
 mod cli;
+mod live;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -56,6 +57,10 @@ enum Command {
     Agent(cli::testbed::AgentArgs),
     /// Judges evidence of a split from files and public keys alone: who is convicted of what.
     Audit(cli::audit::Args),
+    /// Compares instruction counts of the hot paths with the accepted ones, or accepts them.
+    Gate(cli::gate::Args),
+    /// Serves load, modes and incidents of a run that goes on to Prometheus.
+    Export(cli::export::Args),
 }
 
 fn main() -> ExitCode {
@@ -87,6 +92,8 @@ fn main() -> ExitCode {
         Command::Testbed(args) => cli::testbed::main(&args),
         Command::Agent(args) => cli::testbed::agent(&args),
         Command::Audit(args) => cli::audit::main(&args),
+        Command::Gate(args) => cli::gate::main(&args),
+        Command::Export(args) => cli::export::main(&args),
     };
     result.unwrap_or_else(|error| {
         // One line with its causes, without repeating a cause that the line says already.

@@ -17,6 +17,15 @@ pub struct Thresholds {
     pub p50_ms_max: Option<f64>,
     /// Largest corrected 99th percentile in milliseconds.
     pub p99_ms_max: Option<f64>,
+    /// Least share of the throughput that dissemination alone reached just before, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dissemination_share_min: Option<f64>,
+    /// Least throughput of recovery-ready runs as a multiple of the baseline beside them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_throughput_min: Option<f64>,
+    /// Largest median latency of recovery-ready runs as a multiple of the baseline beside them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_p50_max: Option<f64>,
 }
 
 /// A replica of the plan that lies from its start to its end.

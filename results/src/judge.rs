@@ -12,6 +12,7 @@ use crate::capacity;
 use crate::consistency::{Consistency, compare};
 use crate::drill;
 use crate::drill_stats;
+use crate::floors;
 use crate::judgement::{
     DisseminationShare, FaultEffect, Judgement, Reason, ReplicaSummary, RunJudgement,
 };
@@ -76,6 +77,8 @@ pub fn judge(root: &Path) -> Judgement {
             ),
         });
     }
+    let floors = floors::check(&judgement.runs, &judgement.overhead);
+    judgement.reasons.extend(floors);
     let reasons = judgement.reasons.iter().map(|reason| reason.verdict);
     let runs = judgement.runs.iter().map(capacity::weight);
     judgement.verdict = reasons.chain(runs).max().unwrap_or(Verdict::Inconclusive);

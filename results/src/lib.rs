@@ -9,6 +9,8 @@ pub mod compare;
 mod consistency;
 mod drill;
 mod drill_stats;
+mod floors;
+pub mod gate;
 mod judge;
 mod judgement;
 pub mod kept;

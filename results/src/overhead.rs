@@ -146,7 +146,7 @@ fn left(run: &RunJudgement) -> u32 {
 }
 
 /// Everything that has to be alike but the size of the committee, in words.
-fn point(run: &RunRecord) -> String {
+pub(crate) fn point(run: &RunRecord) -> String {
     let mut text = format!(
         "{}, {}, {}, {}{}, {} B, {} tx/s",
         run.rule,

@@ -400,6 +400,28 @@ fn thresholds(record: &Record, run: &RunJudgement, reasons: &mut Reasons) {
             ),
         );
     }
+    if let Some(least) = bounds.dissemination_share_min {
+        let least = least * 100.0;
+        match &run.dissemination {
+            None => say(
+                reasons,
+                Verdict::Inconclusive,
+                format!(
+                    "at least {least:.1} % of dissemination alone are asked for, which was not measured"
+                ),
+            ),
+            Some(found) if found.share * 100.0 < least => say(
+                reasons,
+                Verdict::ThresholdFailed,
+                format!(
+                    "{:.1} % of the {:.0} tx/s of dissemination alone are below {least:.1} %",
+                    found.share * 100.0,
+                    found.bound_tps
+                ),
+            ),
+            Some(_) => {}
+        }
+    }
     let corrected = &run.corrected;
     for (name, bound_ms, found_ns) in [
         ("p50", bounds.p50_ms_max, corrected.p50_ns),

@@ -41,6 +41,25 @@ fn throughput_is_a_share_of_what_dissemination_alone_reached() {
 }
 
 #[test]
+fn a_share_of_dissemination_alone_can_be_asked_for() {
+    let judged = |bound_tps, least| {
+        let mut sample = Sample::passing();
+        sample.bound_tps = bound_tps;
+        sample.run.thresholds.dissemination_share_min = Some(least);
+        judge(&sample.write())
+    };
+    assert_eq!(judged(Some(400.0), 0.25).verdict, Verdict::Pass);
+    let missed = judged(Some(400.0), 0.26);
+    assert_eq!(missed.verdict, Verdict::ThresholdFailed);
+    let text = &missed.runs[0].reasons[0].text;
+    assert!(
+        text.contains("25.0 %") && text.contains("below 26.0 %"),
+        "{text}"
+    );
+    assert_eq!(judged(None, 0.1).verdict, Verdict::Inconclusive);
+}
+
+#[test]
 fn the_sample_passes_with_its_figures() {
     let judgement = judge(&Sample::passing().write());
     let run = &judgement.runs[0];

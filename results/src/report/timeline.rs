@@ -126,9 +126,7 @@ fn mark(kind: &EventKind) -> Option<(String, bool)> {
     Some(match kind {
         EventKind::Fault {
             replica, action, ..
-        } => {
-            (format!("{} {replica}", action.name()), true)
-        }
+        } => (format!("{} {replica}", action.name()), true),
         EventKind::Drill { step, .. } => match step {
             DrillStep::Cut => ("links cut".into(), true),
             DrillStep::Attack => ("attack".into(), true),

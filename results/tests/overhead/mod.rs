@@ -122,6 +122,38 @@ fn fewer_than_five_usable_pairs_say_nothing() {
 }
 
 #[test]
+fn a_campaign_keeps_the_floors_under_its_ratios() {
+    let judged = |pairs, throughput, latency| {
+        let dir = tempfile::tempdir().unwrap();
+        campaign(dir.path(), pairs, 0.03, |_, sample| {
+            sample.run.thresholds.ready_throughput_min = throughput;
+            sample.run.thresholds.ready_p50_max = latency;
+        })
+    };
+    let kept = judged(10, Some(1.0), Some(1.04));
+    assert_eq!(kept.verdict, Verdict::Pass, "{:?}", kept.reasons);
+    let slow = judged(10, None, Some(1.02));
+    assert_eq!(slow.verdict, Verdict::ThresholdFailed);
+    let text = &slow.reasons[0].text;
+    assert!(
+        text.contains("median latency is 1.0") && text.contains("above 1.02"),
+        "{text}"
+    );
+    let little = judged(10, Some(1.01), None);
+    assert_eq!(little.verdict, Verdict::ThresholdFailed);
+    assert!(little.reasons[0].text.contains("below 1.01"));
+    // Too few pairs, or none at all, keep no floor.
+    let few = judged(4, Some(0.5), None);
+    assert_eq!(few.verdict, Verdict::Inconclusive);
+    let dir = tempfile::tempdir().unwrap();
+    let alone = campaign(dir.path(), 5, 0.0, |_, sample| {
+        sample.run.recovery = Some(true);
+        sample.run.thresholds.ready_p50_max = Some(2.0);
+    });
+    assert_eq!(alone.verdict, Verdict::Inconclusive);
+}
+
+#[test]
 fn the_articles_figures_stand_beside_ours() {
     let dir = tempfile::tempdir().unwrap();
     let judgement = campaign(dir.path(), 5, 0.03, |_, sample| {

@@ -213,6 +213,7 @@ fn run_record() -> RunRecord {
             goodput_min: Some(0.99),
             p50_ms_max: Some(12.0),
             p99_ms_max: Some(40.0),
+            ..Thresholds::default()
         },
         begun: START,
         command: "reforge run sample.toml".into(),

@@ -110,7 +110,9 @@ fn find(spec: &Spec) -> Result<(), Contradiction> {
         if spec.dissemination_s > 0 {
             bound(&key("axes"), &sweep.axes)?;
         }
-        thresholds(&key("thresholds"), sweep.thresholds.unwrap_or_default())?;
+        let bounds = sweep.thresholds.unwrap_or_default();
+        thresholds(&key("thresholds"), bounds)?;
+        ratios(&key("thresholds"), bounds, sweep, spec.dissemination_s)?;
         faults::check(&key("faults"), sweep, spec)?;
         adversaries(&key("adversaries"), sweep)?;
         drill::check(&key("drill"), sweep, &spec.load)?;
@@ -389,6 +391,37 @@ fn thresholds(key: &str, thresholds: Thresholds) -> Result<(), Contradiction> {
     if let (Some(p50), Some(p99)) = (thresholds.p50_ms_max, thresholds.p99_ms_max) {
         require(p50 <= p99, key, || {
             format!("p50_ms_max = {p50} is above p99_ms_max = {p99}; no run can tell them apart")
+        })?;
+    }
+    Ok(())
+}
+
+/// A floor under a ratio needs both of its sides in the campaign.
+fn ratios(
+    key: &str,
+    bounds: Thresholds,
+    sweep: &Sweep,
+    dissemination_s: u32,
+) -> Result<(), Contradiction> {
+    if let Some(share) = bounds.dissemination_share_min {
+        require(share > 0.0 && share <= 1.0, key, || {
+            format!("expected dissemination_share_min above 0 and up to 1, found {share}")
+        })?;
+        require(dissemination_s > 0, key, || {
+            "dissemination_share_min needs `dissemination_s` above 0: the bound is measured then"
+                .into()
+        })?;
+    }
+    let ratios = [bounds.ready_throughput_min, bounds.ready_p50_max];
+    for ratio in ratios.into_iter().flatten() {
+        require(ratio > 0.0 && ratio.is_finite(), key, || {
+            format!("expected a positive ratio to the baseline, found {ratio}")
+        })?;
+        let both = sweep.axes.recovery.as_ref();
+        let both =
+            both.is_some_and(|OneOrMany(axis)| axis.contains(&true) && axis.contains(&false));
+        require(both, key, || {
+            "a ratio to the baseline needs `axes.recovery = [false, true]`".into()
         })?;
     }
     Ok(())

@@ -167,6 +167,14 @@ fn contradictions_carry_their_line() {
         &["x.toml:2:", "p50_ms_max = 9"],
     );
     refused(
+        read("name = \"x\"\n[thresholds]\ndissemination_share_min = 0.5\n"),
+        &["x.toml:2:", "dissemination_s"],
+    );
+    refused(
+        read("name = \"x\"\n[thresholds]\nready_p50_max = 1.1\n"),
+        &["x.toml:2:", "axes.recovery = [false, true]"],
+    );
+    refused(
         read("name = \"x\"\n[[sweep]]\nname = \"a\"\n[[sweep]]\nname = \"a\"\n"),
         &["x.toml:5:", "\"a\" twice"],
     );
