@@ -98,10 +98,15 @@ impl Kv {
     fn bucket_mut(&mut self, part: usize) -> &mut Bucket {
         let bucket = &mut self.buckets[part];
         if Arc::get_mut(bucket).is_none() {
-            let mut copy = self.spare.take();
-            // A spare bucket has one owner: otherwise it is made anew here.
-            Arc::make_mut(&mut copy).copy(bucket);
-            *bucket = copy;
+            *bucket = match bucket.is_empty() {
+                true => Arc::default(),
+                false => {
+                    let mut copy = self.spare.take();
+                    // A spare bucket has one owner: otherwise it is made anew here.
+                    Arc::make_mut(&mut copy).copy(bucket);
+                    copy
+                }
+            };
         }
         Arc::make_mut(bucket)
     }
