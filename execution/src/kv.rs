@@ -166,11 +166,12 @@ impl Spare {
 
 impl Drop for Kv {
     fn drop(&mut self) {
-        let mut own = std::mem::take(&mut self.buckets);
-        own.retain_mut(|bucket| Arc::get_mut(bucket).is_some_and(|b| !b.is_empty()));
-        if own.is_empty() || Arc::strong_count(&self.spare.0) == 1 {
+        // The last copy has nobody to leave anything to.
+        if Arc::strong_count(&self.spare.0) == 1 {
             return;
         }
+        let mut own = std::mem::take(&mut self.buckets);
+        own.retain_mut(|bucket| Arc::get_mut(bucket).is_some_and(|b| !b.is_empty()));
         let mut spare = self.spare.0.lock().unwrap_or_else(PoisonError::into_inner);
         let room = BUCKETS.saturating_sub(spare.len());
         spare.extend(own.drain(..own.len().min(room)));
