@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use types::{
-    BlockId, CarCert, Digest, Header, Proposal, Qc, ReplicaId, SignerSet, Tc, Verified, View, Vote,
+    BlockId, CarCert, Digest, Header, Proposal, Qc, ReplicaId, Resumption, SignerSet, Tc, Verified,
+    View, Vote,
 };
 
 use crate::core::Core;
@@ -27,6 +28,20 @@ impl Core {
         out: &mut Vec<Effect>,
     ) {
         self.process_qc(now, qc.get(), from, out);
+    }
+
+    /// The block that ended this epoch at others is final here, too, once its headers are known: the
+    /// certificates that make it so come with it. Whoever restarted in the next epoch has no others.
+    pub fn handle_end(
+        &mut self,
+        now: Nanos,
+        end: &Verified<Resumption>,
+        from: ReplicaId,
+        out: &mut Vec<Effect>,
+    ) {
+        for qc in &end.get().proof.certs {
+            self.process_qc(now, qc, from, out);
+        }
     }
 
     pub(crate) fn process_qc(

@@ -417,13 +417,14 @@ impl<P: Platform> Replica<P> {
                 self.with_recovery(|recovery, core, out| recovery.handle_value(now, m, core, out));
             }
             (Done::Resumption(Ok(m)), _) if m.proof.block().is_some_and(|b| b.epoch == m.of) => {
-                // An eviction: the own chain gets there by itself, and then needs its value; unless
-                // another block is final here at that height.
+                // An eviction: the own chain gets there with its certificates, and then needs its
+                // value; unless another block is final here at that height.
                 self.proof_checked(now, from, &m.proof);
                 if let Some(block) = m.proof.block() {
                     let proof = std::sync::Arc::new(m.proof.clone());
                     self.proofs.entry(block.height).or_insert(proof);
                 }
+                self.core.handle_end(now, &m, from, &mut self.effects);
                 self.on_eviction_value(m.into_inner().value);
             }
             (Done::Resumption(Ok(m)), _) => {

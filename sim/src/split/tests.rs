@@ -127,6 +127,15 @@ fn whoever_knows_too_many_liars_when_it_starts_recovers() {
     recover(80, 4, CommitRule::ThreeChain);
 }
 
+/// Everybody else evicted somebody, went on and lost power; whoever voted for the end of the epoch, but
+/// missed its last certificate, gets it from the word of those who are back.
+#[test]
+fn whoever_missed_an_eviction_follows_when_all_others_restarted() {
+    let plan = SplitPlan::of(183, 7, CommitRule::ThreeChain, Kind::Liars);
+    let outcome = caught(7, CommitRule::ThreeChain, || run_split(plan, false).0);
+    assert_eq!(outcome.violation, None);
+}
+
 /// Liars within `f`, whatever they say about splits, convict and alarm nobody.
 #[test]
 fn a_few_liars_alarm_nobody() {
