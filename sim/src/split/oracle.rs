@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use measure::LedgerRecord;
 use node::incident::{Incident, What};
 use types::batch::SessionId;
-use types::{Digest, Epoch, Height, Mode, Offence, ReplicaId, Resumption, SignerSet};
+use types::{Digest, Epoch, EpochId, Height, Mode, Offence, ReplicaId, Resumption, SignerSet};
 
 use super::plan::{SplitPlan, seats};
 use super::told::Told;
@@ -24,7 +24,9 @@ pub struct Witness {
     /// A new life has not executed anything yet.
     fresh: bool,
     pub mode: Option<Mode>,
-    pub excluded: SignerSet,
+    /// Whom it convicted, by the epoch in which they lied; a recovery epoch counts as the one that it
+    /// recovers. Evidence of one epoch says nothing about the next.
+    pub convicted: BTreeMap<EpochId, SignerSet>,
     /// The gate was closed for this reason, and what had been admitted by then.
     pub gate: Option<(bool, String)>,
     pub merged: u64,
@@ -55,11 +57,14 @@ pub struct Figures {
 pub struct SplitOracle {
     correct: SignerSet,
     genesis: Epoch,
+    /// Every epoch that a correct replica worked in.
+    pub epochs: BTreeMap<EpochId, Epoch>,
     pub witnesses: Vec<Witness>,
     /// By epoch and height, the blocks that correct replicas executed, each with the first of them.
     blocks: BTreeMap<([u8; 8], u64), BTreeMap<[u8; 32], Seat>>,
-    /// First height at which two correct replicas executed different blocks of one epoch.
-    pub parted: Option<u64>,
+    /// First height at which two correct replicas executed different blocks of one epoch, and that
+    /// epoch as ledgers name it.
+    pub parted: Option<(u64, [u8; 8])>,
     pub convicted: SignerSet,
     pub offences: BTreeMap<Offence, SignerSet>,
     /// Payments that were executed at a correct replica before it knew of the split.
@@ -77,6 +82,7 @@ impl SplitOracle {
             correct: seats(&correct),
             witnesses: (0..plan.base.n).map(|_| Witness::default()).collect(),
             genesis,
+            epochs: BTreeMap::from([(genesis.id, genesis)]),
             blocks: BTreeMap::new(),
             parted: None,
             convicted: SignerSet::EMPTY,
@@ -133,7 +139,7 @@ impl SplitOracle {
             .or_default();
         known.entry(record.block).or_insert(at);
         if known.len() > 1 && self.parted.is_none() {
-            self.parted = Some(record.height);
+            self.parted = Some((record.height, record.epoch));
         }
         // One block has one outcome only on one history; above a split only within one branch.
         Ok(())
@@ -174,10 +180,16 @@ impl SplitOracle {
                     culprits,
                     excluded,
                 } => {
-                    if !witness.excluded.is_empty() && *excluded != witness.excluded {
+                    let epoch = self
+                        .epochs
+                        .values()
+                        .find(|e| e.recovery().id == fraud.epoch());
+                    let epoch = epoch.map_or(fraud.epoch(), |epoch| epoch.id);
+                    let known = witness.convicted.entry(epoch).or_default();
+                    if !known.is_empty() && !excluded.is_subset(*known) {
                         self.figures.growths += 1;
                     }
-                    witness.excluded = *excluded;
+                    *known = known.union(*excluded);
                     let slandered = culprits.union(*excluded).intersection(self.correct);
                     if !slandered.is_empty() {
                         let what = format!(
@@ -196,6 +208,9 @@ impl SplitOracle {
                 }
                 What::Committed(resumption) => {
                     self.figures.recoveries += 1;
+                    // Whoever takes a resumption over from others convicts whom that one excludes.
+                    let known = witness.convicted.entry(resumption.of).or_default();
+                    *known = known.union(resumption.value.excluded);
                     witness.agreed = Some(resumption.clone());
                 }
                 What::Merged {
@@ -206,9 +221,6 @@ impl SplitOracle {
                     ..
                 } => {
                     witness.merged += 1;
-                    // Whoever takes a resumption over from others convicts whom that one leaves out.
-                    let left_out = self.genesis.members.difference(*members);
-                    witness.excluded = witness.excluded.union(left_out);
                     self.figures.moved += moved;
                     self.figures.invalidated += invalidated;
                     self.figures.orphans += orphans;
@@ -225,23 +237,35 @@ impl SplitOracle {
         Ok(())
     }
 
-    /// (b): a real conflict names enough culprits, at every one of `lasting`.
+    /// (b): a real conflict names enough culprits of its epoch, at every one of `lasting`.
     pub fn attributed(&self, lasting: &[Seat]) -> Verdict {
-        let least = self.genesis.split();
-        if self.parted.is_none() {
+        let Some((height, name)) = self.parted else {
             return Ok(());
-        }
+        };
+        let mut epochs = self.epochs.values();
+        let epoch = epochs.find(|epoch| epoch.id.0.0[..8] == name);
+        let epoch = epoch.unwrap_or(&self.genesis);
+        let least = epoch.split();
         for seat in lasting {
-            let found = self.witnesses[*seat].excluded;
+            let found = self.witnesses[*seat].convicted.get(&epoch.id);
+            let found = found.copied().unwrap_or_default();
             if found.len() < least {
                 let what = format!(
-                    "the histories parted at height {:?}, and replica {seat} convicted {found:?}; expected at least {least}",
-                    self.parted
+                    "the histories parted at height {height}, and replica {seat} convicted {found:?}; expected at least {least}"
                 );
                 return violation("attribution", what);
             }
         }
         Ok(())
+    }
+
+    /// An epoch in which `seat` convicted more than the envelope of that epoch allows.
+    pub fn refuted(&self, seat: Seat) -> Option<(Epoch, SignerSet)> {
+        let mut all = self.witnesses[seat].convicted.iter();
+        all.find_map(|(id, found)| {
+            let epoch = self.epochs.get(id)?;
+            (found.len() > epoch.envelope).then_some((*epoch, *found))
+        })
     }
 
     /// (c): one history at all of `lasting`.

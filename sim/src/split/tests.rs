@@ -134,6 +134,16 @@ fn whoever_missed_an_eviction_follows_when_all_others_restarted() {
     let plan = SplitPlan::of(183, 7, CommitRule::ThreeChain, Kind::Liars);
     let outcome = caught(7, CommitRule::ThreeChain, || run_split(plan, false).0);
     assert_eq!(outcome.violation, None);
+/// Whoever recovered and then convicts in the working epoch has still convicted enough in the epoch that
+/// was split.
+#[test]
+fn convictions_of_the_split_epoch_count_beyond_it() {
+    for seed in [120, 128] {
+        let plan = SplitPlan::of(seed, 7, CommitRule::TwoChain, Kind::Beyond);
+        let outcome = caught(7, CommitRule::TwoChain, || run_split(plan, false).0);
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        assert_eq!(outcome.coverage.split.parted, 1, "seed {seed}: no split");
+    }
 }
 
 /// Liars within `f`, whatever they say about splits, convict and alarm nobody.

@@ -96,7 +96,13 @@ impl World {
         };
         let wrong = ledger.iter().find(|record| {
             let block = BlockId(Digest(record.block));
-            let is_root = || split.epochs.values().any(|epoch| epoch.root() == block);
+            let is_root = || {
+                split
+                    .oracle
+                    .epochs
+                    .values()
+                    .any(|epoch| epoch.root() == block)
+            };
             !record.is_rollback() && !self.oracle.finality.is_final(block) && !is_root()
         });
         if let Some(record) = wrong {
@@ -111,7 +117,7 @@ impl World {
     /// The agreed base is the one that the reports amount to, as far as their blocks are known here.
     fn check_base(&mut self, seat: Seat, resumption: &Resumption) {
         let split = self.split.as_ref().expect("a split world");
-        let Some(of) = split.epochs.get(&resumption.of) else {
+        let Some(of) = split.oracle.epochs.get(&resumption.of) else {
             return;
         };
         let stands: Option<Vec<Stand>> = resumption

@@ -1,7 +1,6 @@
 //! The glue of a world that is split: attackers with two faces, walls between the sides, and the
 //! phases from the first conflict to the end.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use adversary::split::{FacePlatform, Maker, SplitPlan as FacePlan, TwoFaced};
@@ -12,7 +11,7 @@ use measure::LedgerRecord;
 use node::incident::{Incident, What};
 use node::replica::{RecoveryConfig, Replica, Signer};
 use types::client::{Response, SessionEntries};
-use types::{Epoch, EpochId, Mode, Offence, ReplicaId};
+use types::{Mode, Offence, ReplicaId};
 
 use super::World;
 use crate::clients::Client;
@@ -43,8 +42,6 @@ pub struct Split {
     pub mended: bool,
     /// Receipts that clients got in working epochs after the first.
     pub receipts_after: u64,
-    /// Every epoch that a correct replica worked in.
-    pub epochs: BTreeMap<EpochId, Epoch>,
 }
 
 impl Split {
@@ -86,7 +83,6 @@ impl World {
             oracle,
             mended: false,
             receipts_after: 0,
-            epochs: BTreeMap::from([(world.epoch.id, world.epoch)]),
         }));
         world
     }
@@ -262,7 +258,7 @@ impl World {
             format!(
                 "replica {seat}: {} in epoch {:?}, view {}, committed {}, executed {}, convicted {:?}, gate {:?}, merged {}",
                 one.mode().name(), one.epoch().id, c.view, c.height_committed, c.height_executed,
-                witness.excluded, witness.gate, witness.merged,
+                witness.convicted, witness.gate, witness.merged,
             )
         });
         let seats: Vec<String> = seats.collect();
@@ -341,13 +337,14 @@ impl World {
         }
     }
 
-    /// Whoever found that the envelope is refuted stays where it is, says why and admits nothing.
+    /// Whoever found that an epoch's envelope is refuted stays in it, says why and admits nothing. Each
+    /// epoch reckons with its own members: culprits that earlier ones evicted refute nothing.
     fn check_gate(&mut self, seat: Seat) {
         let split = self.split.as_ref().expect("a split world");
         let witness = &split.oracle.witnesses[seat];
-        if witness.excluded.len() <= self.epoch.envelope {
+        let Some((epoch, found)) = split.oracle.refuted(seat) else {
             return;
-        }
+        };
         let Some(one) = self.hosts[seat].process.as_ref().and_then(Process::one) else {
             return;
         };
@@ -356,12 +353,14 @@ impl World {
         let admits = witness
             .admitted_when_closed
             .is_some_and(|then| admitted > then);
-        if mode != Mode::DegradedSafe || !said || admits {
+        let stays = one.epoch().id == epoch.id && mode == Mode::DegradedSafe;
+        if !stays || !said || admits {
             let what = format!(
-                "replica {seat} convicted {:?}, more than the envelope {}, and is {}, gate {:?}, admitted {admitted} (when it closed: {:?})",
-                witness.excluded,
-                self.epoch.envelope,
+                "replica {seat} convicted {found:?}, more than the envelope {} of epoch {:?}, and is {} in epoch {:?}, gate {:?}, admitted {admitted} (when it closed: {:?})",
+                epoch.envelope,
+                epoch.id,
                 mode.name(),
+                one.epoch().id,
                 witness.gate,
                 witness.admitted_when_closed,
             );
@@ -378,7 +377,7 @@ impl World {
         let mut told: Vec<SessionEntries> = Vec::new();
         match response {
             Response::Receipts(receipts) => {
-                let epoch = split.epochs.get(&receipts.epoch);
+                let epoch = split.oracle.epochs.get(&receipts.epoch);
                 let proven = epoch.is_some_and(|epoch| {
                     let proof = &receipts.proof;
                     proof.check(self.plan.rule, epoch, receipts.block).is_ok()
@@ -429,7 +428,7 @@ impl World {
         if !split.oracle.is_correct(seat) {
             return;
         }
-        split.epochs.insert(one.epoch().id, *one.epoch());
+        split.oracle.epochs.insert(one.epoch().id, *one.epoch());
         let admitted = one.counters().txs_admitted;
         let alarmed = incidents
             .iter()
