@@ -127,6 +127,14 @@ fn whoever_knows_too_many_liars_when_it_starts_recovers() {
     recover(80, 4, CommitRule::ThreeChain);
 }
 
+/// A replica that heard of a higher certificate of the other branch before it crashed still knows what it had
+/// committed: it comes back to a conflict, not to the other history.
+#[test]
+fn a_higher_certificate_of_the_other_branch_hides_no_commit() {
+    let split = recover(343, 4, CommitRule::ThreeChain);
+    assert_eq!(split.parted, 1);
+}
+
 /// Liars within `f`, whatever they say about splits, convict and alarm nobody.
 #[test]
 fn a_few_liars_alarm_nobody() {
