@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use types::codec::{CodecError, Reader, Wire, put_list};
-use types::{Car, Header, Height, Message, NewView, ReplicaId, SignerSet, Timeout, View, Vote};
+use types::{
+    BlockId, Car, Header, Height, Message, NewView, ReplicaId, SignerSet, Timeout, View, Vote,
+};
 
 use crate::branches::Branches;
 use crate::chain_sync::ChainSync;
@@ -180,16 +182,13 @@ impl Core {
         for car in cars {
             self.recover_car(Arc::new(car), now);
         }
-        let mut headers: Vec<Arc<Header>> = headers.into_iter().map(Arc::new).collect();
-        headers.sort_by_key(|h| (h.height, h.view));
+        let commit_qc = self.safety.commit_qc.clone();
+        let (own, others) = parted(headers, commit_qc.block);
         let mut effects = Vec::new();
-        for header in headers {
-            let justify = header.justify.clone();
-            self.try_commit(&justify, &mut effects);
-            if let Ok(id) = self.tree.insert(header, true) {
-                self.tree.persist_once(id);
-            }
-        }
+        // What was final here comes first: a certificate of another branch only contradicts it.
+        self.replay_headers(own, &mut effects);
+        self.try_commit(&commit_qc, &mut effects);
+        self.replay_headers(others, &mut effects);
         let high_qc = self.safety.high_qc.clone();
         if !self.tree.knows(high_qc.block) {
             self.want_chain(now, (high_qc.block, high_qc.view), self.config.me, out);
@@ -204,6 +203,16 @@ impl Core {
         let cut = self.tree.tip().cut.clone();
         self.lanes.committed(&cut);
         self.deliver(out);
+    }
+
+    fn replay_headers(&mut self, mut headers: Vec<Header>, out: &mut Vec<Effect>) {
+        headers.sort_by_key(|h| (h.height, h.view));
+        for header in headers {
+            self.try_commit(&header.justify, out);
+            if let Ok(id) = self.tree.insert(Arc::new(header), true) {
+                self.tree.persist_once(id);
+            }
+        }
     }
 
     // ---- what others may ask ----------------------------------------------------------------
@@ -334,4 +343,15 @@ pub(crate) fn tip_of(order: &OrderState) -> Tip {
         view: order.header.view,
         cut: Arc::new(order.cut.clone()),
     }
+}
+
+/// The headers from block `tip` down, and all others.
+fn parted(headers: Vec<Header>, tip: BlockId) -> (Vec<Header>, Vec<Header>) {
+    let mut others: BTreeMap<BlockId, Header> = headers.into_iter().map(|h| (h.id(), h)).collect();
+    let (mut own, mut next) = (Vec::new(), tip);
+    while let Some(header) = others.remove(&next) {
+        next = header.parent();
+        own.push(header);
+    }
+    (own, others.into_values().collect())
 }

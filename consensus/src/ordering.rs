@@ -106,6 +106,7 @@ impl Core {
             return;
         };
         self.pacemaker.committed();
+        self.safety.commit_qc = qc.clone();
         out.push(Effect::Persist(Durable::Safety(Box::new(
             self.safety.clone(),
         ))));

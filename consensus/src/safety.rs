@@ -19,6 +19,9 @@ pub struct Safety {
     pub last_votes: [Lock; 2],
     pub lock: Lock,
     pub high_qc: Qc,
+    /// What made the newest committed block final. With more than `f` liars the highest certificate may be
+    /// another branch's, and nothing else on the disk need hold this one.
+    pub commit_qc: Qc,
     /// Highest view that this replica gave up.
     pub timeout_view: View,
     /// Newest timeout certificate: a restarted replica must be able to show others how it came to
@@ -40,6 +43,7 @@ impl Safety {
             last_votes: [nothing; 2],
             lock: nothing,
             high_qc: Qc::root(epoch),
+            commit_qc: Qc::root(epoch),
             timeout_view: View(0),
             tc: None,
             proposed_view: View(0),
@@ -61,6 +65,7 @@ impl Wire for Safety {
         self.last_votes.iter().for_each(|vote| vote.put(out));
         self.lock.put(out);
         self.high_qc.put(out);
+        self.commit_qc.put(out);
         self.timeout_view.put(out);
         self.tc.put(out);
         self.proposed_view.put(out);
@@ -71,6 +76,7 @@ impl Wire for Safety {
             last_votes: [Wire::take(reader)?, Wire::take(reader)?],
             lock: Wire::take(reader)?,
             high_qc: Wire::take(reader)?,
+            commit_qc: Wire::take(reader)?,
             timeout_view: Wire::take(reader)?,
             tc: Wire::take(reader)?,
             proposed_view: Wire::take(reader)?,

@@ -134,6 +134,8 @@ fn whoever_missed_an_eviction_follows_when_all_others_restarted() {
     let plan = SplitPlan::of(183, 7, CommitRule::ThreeChain, Kind::Liars);
     let outcome = caught(7, CommitRule::ThreeChain, || run_split(plan, false).0);
     assert_eq!(outcome.violation, None);
+}
+
 /// Whoever recovered and then convicts in the working epoch has still convicted enough in the epoch that
 /// was split.
 #[test]
@@ -144,6 +146,14 @@ fn convictions_of_the_split_epoch_count_beyond_it() {
         assert_eq!(outcome.violation, None, "seed {seed}");
         assert_eq!(outcome.coverage.split.parted, 1, "seed {seed}: no split");
     }
+}
+
+/// A replica that heard of a higher certificate of the other branch before it crashed still knows what it had
+/// committed: it comes back to a conflict, not to the other history.
+#[test]
+fn a_higher_certificate_of_the_other_branch_hides_no_commit() {
+    let split = recover(343, 4, CommitRule::ThreeChain);
+    assert_eq!(split.parted, 1);
 }
 
 /// Liars within `f`, whatever they say about splits, convict and alarm nobody.
