@@ -331,10 +331,9 @@ impl Core {
         };
         if let Some(branch) = self.branches.get(&tip) {
             let mut headers = own(branch.base?)?;
+            let wanted = floor.next()..=branch.tip_height;
             let rest = branch.headers.iter();
-            let rest = rest.map(|h| (h.header.height, h));
-            let rest = rest.filter(|(at, _)| *at > floor && *at <= branch.tip_height);
-            headers.extend(rest.map(|(_, header)| header.clone()));
+            headers.extend(rest.filter(|h| wanted.contains(&h.header.height)).cloned());
             return Some(headers);
         }
         let height = (self.config.epoch.root_height.0..=executed.0)

@@ -71,8 +71,6 @@ pub struct Recovery {
     attribution: evidence::Attributing,
     reports: BTreeMap<ReplicaId, ForkReport>,
     values: BTreeMap<Digest, RecoveryValue>,
-    /// Values that this replica endorsed and would endorse again, as `excluded` stands.
-    fit: BTreeSet<Digest>,
     /// Values that some header named and that nobody sent yet.
     wanted: BTreeSet<Digest>,
     /// Since when this replica could propose.
@@ -118,7 +116,6 @@ impl Recovery {
             attribution: evidence::Attributing::default(),
             reports: found.report.into_iter().map(|r| (r.replica, r)).collect(),
             values: BTreeMap::new(),
-            fit: BTreeSet::new(),
             wanted: BTreeSet::new(),
             ready_ns: None,
             own_value: None,
@@ -421,7 +418,6 @@ impl Recovery {
             durable: true,
         });
         self.own_value = None;
-        self.fit.clear();
         self.ready_ns = None;
         self.open_gate(now, out);
         true

@@ -58,7 +58,7 @@ impl Core {
                 match starts {
                     true if !plain => false,
                     true => {
-                        return match self.values.endorsed.contains(&header.payload) {
+                        return match self.endorses(header.payload) {
                             true => Content::Fit,
                             false => Content::Later,
                         };
@@ -99,7 +99,7 @@ impl Core {
             (true, true) => Content::Unfit,
             (true, false) if !header.cut.is_empty() => Content::Unfit,
             (_, false) => Content::Fit,
-            (false, true) if self.values.endorsed.contains(&header.payload) => Content::Fit,
+            (false, true) if self.endorses(header.payload) => Content::Fit,
             (false, true) => Content::Later,
         }
     }
@@ -132,6 +132,11 @@ impl Core {
         self.collect_votes(out);
         self.vote_for_waiting(out);
         self.try_propose(now, out);
+    }
+
+    /// Whether this replica may vote for the value.
+    pub fn endorses(&self, value: Digest) -> bool {
+        self.values.endorsed.contains(&value)
     }
 
     /// This replica holds everything that the value needs: it may vote for it.

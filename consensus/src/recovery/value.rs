@@ -218,15 +218,14 @@ impl Recovery {
         if self.gate.is_some() || self.resumption.is_some() {
             return;
         }
-        // A value that was fit stays so until somebody else is convicted: what it names is here for good.
+        // A value that was fit stays endorsed until `B` grows: what it names is here for good.
         let fit: Vec<Digest> = self
             .values
             .iter()
-            .filter(|(digest, value)| !self.fit.contains(digest) && self.is_fit(split, value))
+            .filter(|(digest, value)| !self.core.endorses(**digest) && self.is_fit(split, value))
             .map(|(digest, _)| *digest)
             .collect();
         for digest in fit {
-            self.fit.insert(digest);
             self.core.endorse(digest, out);
         }
         self.core.try_propose(now, out);
