@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use chromium::Chromium;
-use measure::files::write_json;
-use measure::{CampaignRecord, FaultAction, SCHEMA_VERSION, folder};
-use sample::{START, Sample};
+use measure::FaultAction;
+use sample::Sample;
 use serde_json::json;
 
 /// Figures whose text is not their value, and how many were compared. Written apart from the page's code.
@@ -81,15 +80,8 @@ fn campaign(dir: &Path) {
         sample.write_at(&dir.join(&sample.run.name));
         runs.push(sample.run.name.clone());
     }
-    let record = CampaignRecord {
-        schema: SCHEMA_VERSION,
-        experiment: "<script>console.error('x')</script>".into(),
-        spec_hash: "0123456789abcdef".into(),
-        runs,
-        begun: START,
-        command: format!("reforge run '<img src=x onerror=y>' {}", "long".repeat(60)),
-    };
-    write_json(&dir.join(folder::CAMPAIGN), &record).unwrap();
+    let command = format!("reforge run '<img src=x onerror=y>' {}", "long".repeat(60));
+    sample::write_campaign(dir, "<script>console.error('x')</script>", &command, runs);
 }
 
 #[test]

@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use measure::files::write_json;
-use measure::{CampaignRecord, SCHEMA_VERSION, folder};
 use results::{Conclusion, Figure, Judgement, Overhead, Question, Verdict, judge, table};
 
 use crate::drills::drill;
-use crate::sample::{START, Sample};
+use crate::sample::{Sample, write_campaign};
 
 /// A few percent up or down, the same every time: what a noisy machine does to both of a pair alike,
 /// and a little that it does not.
@@ -35,20 +33,8 @@ fn campaign(dir: &Path, pairs: u32, effect: f64, change: impl Fn(u32, &mut Sampl
         sample.write_at(&dir.join(&sample.run.name));
         names.push(sample.run.name.clone());
     }
-    write_campaign(dir, names);
+    write_campaign(dir, "sample", "reforge run sample.toml", names);
     judge(dir)
-}
-
-fn write_campaign(dir: &Path, runs: Vec<String>) {
-    let record = CampaignRecord {
-        schema: SCHEMA_VERSION,
-        experiment: "sample".into(),
-        spec_hash: "0123456789abcdef".into(),
-        runs,
-        begun: START,
-        command: "reforge run sample.toml".into(),
-    };
-    write_json(&dir.join(folder::CAMPAIGN), &record).unwrap();
 }
 
 fn find(judgement: &Judgement, question: Question, figure: Figure) -> &Overhead {
@@ -189,7 +175,7 @@ fn an_epoch_after_a_drill_is_measured_against_a_fresh_committee_of_its_size() {
             names.push(sample.run.name.clone());
         }
     }
-    write_campaign(dir.path(), names);
+    write_campaign(dir.path(), "sample", "reforge run sample.toml", names);
     let judgement = judge(dir.path());
     assert_eq!(judgement.verdict, Verdict::Pass, "{:?}", judgement.reasons);
     let throughput = find(&judgement, Question::Post, Figure::Throughput);

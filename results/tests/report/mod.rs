@@ -4,12 +4,12 @@
 mod page;
 
 use measure::files::write_json;
-use measure::{CampaignRecord, FaultAction, RunFolder, SCHEMA_VERSION, folder};
+use measure::{FaultAction, RunFolder, folder};
 use page::Page;
 use results::{html_report, judge, write_report, write_summary};
 
 use crate::drills;
-use crate::sample::{RATE_TPS, SECOND_NS, START, Sample};
+use crate::sample::{RATE_TPS, SECOND_NS, START, Sample, write_campaign};
 
 fn campaign(dir: &std::path::Path, samples: &mut [Sample]) {
     let mut runs = Vec::new();
@@ -19,15 +19,7 @@ fn campaign(dir: &std::path::Path, samples: &mut [Sample]) {
         sample.write_at(&dir.join(&sample.run.name));
         runs.push(sample.run.name.clone());
     }
-    let record = CampaignRecord {
-        schema: SCHEMA_VERSION,
-        experiment: "sample".into(),
-        spec_hash: "0123456789abcdef".into(),
-        runs,
-        begun: START,
-        command: "reforge run sample.toml".into(),
-    };
-    write_json(&dir.join(folder::CAMPAIGN), &record).unwrap();
+    write_campaign(dir, "sample", "reforge run sample.toml", runs);
 }
 
 /// Baseline and ready in five pairs, at two rates, and a drill.

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use measure::files::{JsonLines, write_json};
 use measure::{
-    EventKind, EventLog, FaultAction, Fingerprint, IncidentLine, LedgerRecord, LedgerWriter,
-    LoadOptions, LoadRecorder, LoadResult, ModeName, Outcomes, Phase, PlannedFault, Receipts,
-    RecoverySeen, ReplicaReport, RunFolder, RunRecord, SCHEMA_VERSION, SecondCounts, SeriesRow,
-    Thresholds, Usage, WallAnchor, folder,
+    CampaignRecord, EventKind, EventLog, FaultAction, Fingerprint, IncidentLine, LedgerRecord,
+    LedgerWriter, LoadOptions, LoadRecorder, LoadResult, ModeName, Outcomes, Phase, PlannedFault,
+    Receipts, RecoverySeen, ReplicaReport, RunFolder, RunRecord, SCHEMA_VERSION, SecondCounts,
+    SeriesRow, Thresholds, Usage, WallAnchor, folder,
 };
 
 pub const SECOND_NS: u64 = 1_000_000_000;
@@ -360,4 +360,18 @@ fn fingerprint() -> Fingerprint {
         debug_build: false,
         git: None,
     }
+}
+
+/// The record of a campaign of these runs, as `reforge run` writes it.
+#[allow(dead_code)] // not every test that shares this file has campaigns
+pub fn write_campaign(dir: &Path, experiment: &str, command: &str, runs: Vec<String>) {
+    let record = CampaignRecord {
+        schema: SCHEMA_VERSION,
+        experiment: experiment.into(),
+        spec_hash: "0123456789abcdef".into(),
+        runs,
+        begun: START,
+        command: command.into(),
+    };
+    write_json(&dir.join(folder::CAMPAIGN), &record).unwrap();
 }
