@@ -290,6 +290,12 @@ fn at_desk(hosts: &Hosts) -> Command {
     hosts.at_desk(Path::new(env!("CARGO_BIN_EXE_reforge")))
 }
 
+/// Arguments that run a spec on the hosts of an inventory.
+fn by_ssh(inventory: &Path) -> [&str; 4] {
+    let inventory = inventory.to_str().expect("a path of ours");
+    ["--provider", "ssh", "--inventory", inventory]
+}
+
 #[test]
 #[ignore = "needs root and openssh-server"]
 fn a_drill_on_three_hosts_passes() {
@@ -297,12 +303,7 @@ fn a_drill_on_three_hosts_passes() {
     let out = tempfile::tempdir().unwrap();
     let inventory = hosts.inventory_file();
     let more = [
-        &[
-            "--provider",
-            "ssh",
-            "--inventory",
-            inventory.to_str().unwrap(),
-        ][..],
+        &by_ssh(&inventory)[..],
         &["--set", "load.duration_s=10", "--set", "drill.at_s=2"],
         &["--set", "axes.rate_tps=300"],
     ];
@@ -342,12 +343,7 @@ fn a_host_that_vanishes_ends_in_a_verdict() {
     let hosts = Hosts::new("rfgone", 3);
     let inventory = hosts.inventory_file();
     let more = [
-        &[
-            "--provider",
-            "ssh",
-            "--inventory",
-            inventory.to_str().unwrap(),
-        ][..],
+        &by_ssh(&inventory)[..],
         &["--set", "faults=[]", "--set", "load.duration_s=15"],
     ];
     let mut going = Going::begin(at_desk(&hosts), "specs/partition.toml", &more.concat());
@@ -378,12 +374,7 @@ fn a_host_with_another_key_is_not_trusted() {
     std::fs::write(known, format!("10.78.0.1 {wrong}")).unwrap();
     let out = tempfile::tempdir().unwrap();
     let inventory = hosts.inventory_file();
-    let more = [
-        "--provider",
-        "ssh",
-        "--inventory",
-        inventory.to_str().unwrap(),
-    ];
+    let more = by_ssh(&inventory);
     let left = run_by(at_desk(&hosts), "specs/drill-4.toml", out.path(), &more);
     assert_eq!(left.summary["verdict"], "InvalidHarness", "{}", left.told);
     assert!(
