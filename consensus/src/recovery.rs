@@ -151,6 +151,7 @@ impl Recovery {
     pub fn mode(&self) -> Mode {
         match self.gate {
             None => Mode::RecoveryInProgress,
+            Some(_) if self.is_refuted() => Mode::DegradedSafe,
             Some(_) if self.resumption.is_some() => Mode::RecoveryInProgress,
             Some(_) => Mode::DegradedSafe,
         }
@@ -164,6 +165,12 @@ impl Recovery {
     /// `B` as far as this replica can prove it.
     pub fn excluded(&self) -> SignerSet {
         self.excluded
+    }
+
+    /// More members lied than the cluster reckons with: whatever the others agreed on, an operator must
+    /// decide here. Nothing opens this gate again.
+    pub fn is_refuted(&self) -> bool {
+        self.excluded.len() > self.of.envelope
     }
 
     pub fn resumption(&self) -> Option<&Resumption> {
@@ -426,7 +433,7 @@ impl Recovery {
     /// Eq. 1 and the operator's or the policy's consent.
     fn open_gate(&mut self, now: Nanos, out: &mut Vec<Effect>) {
         let (n, b, envelope) = (self.of.members.len(), self.excluded.len(), self.of.envelope);
-        let why = if b > envelope {
+        let why = if self.is_refuted() {
             Some(format!(
                 "{b} convicted of {n}, but the cluster reckons with at most F = {envelope} faults: the envelope is refuted, an operator must decide"
             ))

@@ -100,6 +100,19 @@ pub enum IncidentKind {
         /// Batches handed in again because no report covered them.
         orphans: u64,
     },
+    /// The state of a later epoch was taken over: nobody served the way there any more.
+    Crossed {
+        /// That epoch.
+        epoch: String,
+        /// Its members.
+        members: Vec<u32>,
+        /// Own blocks above this height are no part of the own ledger any more.
+        kept: u64,
+        /// Height of the state.
+        height: u64,
+        /// Batches handed in again because others may lack them.
+        orphans: u64,
+    },
     /// The first ordinary block of a working epoch was executed.
     FirstBlock {
         /// The working epoch.

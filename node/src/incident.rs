@@ -44,6 +44,17 @@ pub enum What {
         /// Batches handed in again because no report covered them.
         orphans: u64,
     },
+    /// The state of a later epoch was taken over: nobody served the way there any more.
+    Crossed {
+        epoch: EpochId,
+        members: SignerSet,
+        /// Own blocks above are no part of the own ledger any more.
+        kept: Height,
+        /// Height of the state.
+        height: Height,
+        /// Batches handed in again because others may lack them.
+        orphans: u64,
+    },
     /// The first ordinary block of a working epoch was executed.
     FirstBlock { epoch: EpochId, height: Height },
     /// A peer said something about a split that proved to be a lie or of no use.

@@ -20,6 +20,7 @@ use crate::NodeError;
 use crate::incident::Incident;
 use crate::platform::{NodeEvent, Platform};
 
+mod crossing;
 mod effects;
 mod epochs;
 mod evictions;
@@ -32,6 +33,7 @@ mod snapshots;
 mod store;
 mod supersede;
 
+use crossing::Crossing;
 use epochs::{Past, Step};
 use evictions::Evictions;
 use gateway::Gateway;
@@ -220,6 +222,7 @@ pub struct Replica<P: Platform> {
     past: Option<Past>,
     /// Epochs that ended, oldest first, with the proof of what followed.
     lineage: Vec<Step>,
+    crossing: Crossing,
     evictions: Evictions,
     /// Messages of epochs that this replica has not reached.
     early: VecDeque<(ReplicaId, types::Message)>,
@@ -323,6 +326,7 @@ impl<P: Platform> Replica<P> {
             // Perhaps told of before the restart, perhaps not: once more does no harm.
             first_block_due: !lineage.is_empty() && core_is_fresh,
             lineage,
+            crossing: Crossing::default(),
             evictions: Evictions::new(&config.epoch),
             early: VecDeque::new(),
             shown_mode: Mode::Nominal,
@@ -383,6 +387,7 @@ impl<P: Platform> Replica<P> {
         self.gateway.measure(now_ns, self.counters.txs_executed);
         self.advance_recovery(now_ns);
         self.retry_ending(now_ns);
+        self.advance_crossing(now_ns);
         self.watch_mode(now_ns);
         self.cut_batch(now_ns);
         self.hash_some();
@@ -407,6 +412,7 @@ impl<P: Platform> Replica<P> {
                 .min(recovery)
                 .min(self.evictions.retry_ns())
                 .min(self.snapshots.deadline_ns())
+                .min(self.crossing.deadline_ns())
                 .min(slot),
         )
     }

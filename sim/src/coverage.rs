@@ -36,6 +36,7 @@ impl SplitCoverage {
             ("moved", &mut figures.moved),
             ("invalidated", &mut figures.invalidated),
             ("orphans", &mut figures.orphans),
+            ("crossings", &mut figures.crossings),
             ("false alarms", &mut figures.false_alarms),
             ("payments kept", &mut self.kept),
             ("receipts after", &mut self.receipts_after),

@@ -18,6 +18,8 @@ pub enum Fault {
     /// `kill -9`: the page cache stays.
     Kill(Seat),
     Restart(Seat),
+    /// A crash, if this replica knows of the split.
+    CrashAware(Seat),
     /// Everybody at once.
     Blackout,
     /// Cuts the link in one direction.

@@ -38,7 +38,7 @@ impl Recovery {
         out: &mut Vec<Effect>,
     ) {
         let payload = proof.block().map_or(Digest::ZERO, |core| core.payload);
-        if self.resumption.is_some() || payload == Digest::ZERO {
+        if self.resumption.is_some() || payload == Digest::ZERO || self.is_refuted() {
             return;
         }
         let Some(value) = self.values.get(&payload).cloned() else {
@@ -70,6 +70,9 @@ impl Recovery {
         }
         for fraud in resumption.value.frauds.clone() {
             self.convict(now, fraud, out);
+        }
+        if self.is_refuted() {
+            return;
         }
         self.resume(now, resumption, split, out);
     }
@@ -118,7 +121,7 @@ impl Recovery {
         };
         let reports = &resumption.value.reports;
         let held = |r: &types::ForkReport| split.holds_branch(r.tip, r.height, self.executed);
-        if self.merged || !reports.iter().all(held) {
+        if self.merged || self.is_refuted() || !reports.iter().all(held) {
             return;
         }
         if let Some(plan) = self.plan(split) {

@@ -16,6 +16,7 @@ use types::{
     SignerSet, batch,
 };
 
+use super::crossing::Crossing;
 use super::evictions::Evictions;
 use super::outbox::Out;
 use super::records::{EpochBase, LINEAGE_MAX};
@@ -104,6 +105,9 @@ impl<P: Platform> Replica<P> {
         epoch: EpochId,
         message: Message,
     ) {
+        if self.crossing.is_to(epoch) {
+            return self.on_ahead(now, from, message);
+        }
         let past = self
             .past
             .as_ref()
@@ -361,26 +365,10 @@ impl<P: Platform> Replica<P> {
         orphans: &[BatchRef],
     ) {
         let of = step.of;
-        self.lineage.push(step);
-        let surplus = self.lineage.len().saturating_sub(LINEAGE_MAX);
-        self.lineage.drain(..surplus);
-        let config = Config {
-            epoch,
-            notices: self.core.config().notices,
-            ..self.core.config().clone()
-        };
-        let found = Recovered::default();
-        let (core, effects) = Core::new(config, (self.rules)(), found, now);
-        let core = std::mem::replace(&mut self.core, core);
+        self.extend_lineage([step]);
+        let (core, effects) = self.new_core(now, epoch);
         self.effects.extend(effects);
-        let seats = epoch.n;
-        let store = BatchStore::new(
-            seats,
-            self.config.retention_bytes,
-            2 * self.config.window_bytes,
-        );
-        let store = std::mem::replace(&mut self.store, store);
-        let again = self.carry_over(&store, &epoch, orphans);
+        let (core, store, again) = self.replace_core(core, &epoch, orphans);
         self.past = Some(Past {
             epoch: of,
             core,
@@ -392,13 +380,54 @@ impl<P: Platform> Replica<P> {
             proofs: std::mem::take(&mut self.proofs),
         });
         self.snapshots.take(&self.exec, &[]);
-        self.checkpoint_due.restart();
         self.resumed = true;
         self.first_block_due = true;
-        self.gateway.resume();
+        self.begin_journal();
+        self.take_part(now, again);
+    }
+
+    pub(super) fn extend_lineage(&mut self, steps: impl IntoIterator<Item = Step>) {
+        self.lineage.extend(steps);
+        let surplus = self.lineage.len().saturating_sub(LINEAGE_MAX);
+        self.lineage.drain(..surplus);
+    }
+
+    /// A core of another epoch, set up as the present one.
+    pub(super) fn new_core(&self, now: u64, epoch: Epoch) -> (Core, Vec<Effect>) {
+        let config = Config {
+            epoch,
+            notices: self.core.config().notices,
+            ..self.core.config().clone()
+        };
+        Core::new(config, (self.rules)(), Recovered::default(), now)
+    }
+
+    /// Puts the core of `epoch` and an empty store in the place of the old ones, which are returned with
+    /// the batches that this replica must hand in again.
+    pub(super) fn replace_core(
+        &mut self,
+        core: Core,
+        epoch: &Epoch,
+        orphans: &[BatchRef],
+    ) -> (Core, BatchStore, Vec<BatchRef>) {
+        let core = std::mem::replace(&mut self.core, core);
+        let store = BatchStore::new(
+            epoch.n,
+            self.config.retention_bytes,
+            2 * self.config.window_bytes,
+        );
+        let store = std::mem::replace(&mut self.store, store);
+        let again = self.carry_over(&store, epoch, orphans);
+        self.checkpoint_due.restart();
+        self.crossing = Crossing::default();
         self.pending_by_peer.iter_mut().for_each(|load| *load = 0);
         self.pending.retain(|_, (_, pending)| pending.is_local());
-        self.begin_journal();
+        (core, store, again)
+    }
+
+    /// The epoch's journal has begun: hands in what is left over, and says hello.
+    pub(super) fn take_part(&mut self, now: u64, again: Vec<BatchRef>) {
+        self.gateway.resume();
         self.hand_in(now, again);
         for peer in self.core.config().others().iter() {
             self.core.handle_peer_up(peer, &mut self.effects);
@@ -454,14 +483,7 @@ impl<P: Platform> Replica<P> {
     }
 
     pub(super) fn tell_clients(&mut self, told: Vec<(Height, Vec<SessionEntries>)>) {
-        let Some(step) = self.lineage.last() else {
-            return;
-        };
-        let change = step.resumption.change();
-        for client in self.gateway.all() {
-            let response = Response::EpochChange(Box::new(change.clone()));
-            self.outbox.push_durable(Out::Client(client, response));
-        }
+        self.tell_epochs(1);
         let epoch = self.config.epoch.id;
         for (height, sessions) in told {
             for (client, sessions) in self.gateway.by_client(sessions) {
@@ -471,6 +493,18 @@ impl<P: Platform> Replica<P> {
                     sessions,
                 };
                 self.outbox.push_durable(Out::Client(client, moved));
+            }
+        }
+    }
+
+    /// Proves the last `steps` changes of epoch to all clients.
+    pub(super) fn tell_epochs(&mut self, steps: usize) {
+        let known = self.lineage.len().saturating_sub(steps);
+        for step in &self.lineage[known..] {
+            let change = step.resumption.change();
+            for client in self.gateway.all() {
+                let response = Response::EpochChange(Box::new(change.clone()));
+                self.outbox.push_durable(Out::Client(client, response));
             }
         }
     }

@@ -381,7 +381,9 @@ impl<P: Platform> Replica<P> {
             _ => self.config.me,
         };
         if epoch != self.config.epoch.id && !pending.is_local() {
-            if !self.on_past_done(now, from, epoch, &done) {
+            if !self.on_ahead_done(now, from, epoch, &done)
+                && !self.on_past_done(now, from, epoch, &done)
+            {
                 self.on_recovery_done(now, from, epoch, done);
             }
             return;
@@ -424,6 +426,7 @@ impl<P: Platform> Replica<P> {
                     let proof = std::sync::Arc::new(m.proof.clone());
                     self.proofs.entry(block.height).or_insert(proof);
                 }
+                self.learn_way(now, &m);
                 self.core.handle_end(now, &m, from, &mut self.effects);
                 self.on_eviction_value(m.into_inner().value);
             }

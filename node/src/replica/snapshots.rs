@@ -15,7 +15,7 @@ use consensus::OrderState;
 use execution::{AppKind, Executor, Snapshot};
 use types::limits::{SNAPSHOT_CHUNK_LEN_MAX, SNAPSHOT_LEN_MAX};
 use types::{
-    BlockId, CheckpointCert, Digest, Height, Message, ReplicaId, SignerSet, SnapshotChunk,
+    BlockId, CheckpointCert, Digest, EpochId, Height, Message, ReplicaId, SignerSet, SnapshotChunk,
     SnapshotRequest,
 };
 
@@ -31,6 +31,8 @@ const CERTIFIED_MAX: usize = 3;
 /// as the retained blocks do.
 const DEEP_MAX: usize = 24;
 const RETRY_NS: u64 = 500_000_000;
+/// A transfer that was asked for more often than that gives way to another one.
+const STALE_ATTEMPTS: u32 = 3;
 const HEAD_LEN: usize = 36;
 /// For so many fetch intervals others are asked to confirm the own tip before a snapshot is taken
 /// without.
@@ -312,6 +314,11 @@ impl Snapshots {
         }
     }
 
+    /// Whether a state of this epoch is on its way.
+    pub fn is_fetching(&self, epoch: EpochId) -> bool {
+        self.fetch.as_ref().is_some_and(|f| f.cert.epoch == epoch)
+    }
+
     fn retry_ns(&self) -> u64 {
         self.fetch
             .as_ref()
@@ -378,7 +385,11 @@ impl<P: Platform> Replica<P> {
             .as_ref()
             .is_none_or(|f| f.cert.height < cert.height);
         // A transfer under way goes on: whoever serves it keeps it for a while.
-        let stale = self.snapshots.fetch.as_ref().is_some_and(|f| f.attempt > 3);
+        let stale = self
+            .snapshots
+            .fetch
+            .as_ref()
+            .is_some_and(|f| f.attempt > STALE_ATTEMPTS);
         if behind && (self.snapshots.fetch.is_none() || stale) && cert.height > self.exec.height() {
             self.snapshots.fetch = Some(Fetch {
                 cert,
@@ -392,6 +403,36 @@ impl<P: Platform> Replica<P> {
         }
     }
 
+    /// As [`Replica::newer_checkpoint`], of the epoch that this replica looks to: instead of a transfer that
+    /// makes no progress.
+    pub(super) fn fetch_ahead(&mut self, now: u64, from: ReplicaId, cert: CheckpointCert) {
+        let working = self.config.epoch.id;
+        let goes_on = self
+            .snapshots
+            .fetch
+            .as_ref()
+            .is_some_and(|f| match f.cert.epoch {
+                epoch if epoch == cert.epoch => f.cert.height >= cert.height,
+                epoch => epoch == working && f.attempt <= STALE_ATTEMPTS,
+            });
+        if !goes_on {
+            self.begin_fetch(now, from, cert);
+        }
+    }
+
+    fn begin_fetch(&mut self, now: u64, from: ReplicaId, cert: CheckpointCert) {
+        let holders = cert.signatures.signers.union(SignerSet::from_iter([from]));
+        self.snapshots.fetch = Some(Fetch {
+            cert,
+            from: holders,
+            asked: self.config.me,
+            attempt: 0,
+            buffer: Vec::new(),
+            asked_ns: now,
+        });
+        self.ask_snapshot(now);
+    }
+
     fn ask_snapshot(&mut self, now: u64) {
         let Some(fetch) = &mut self.snapshots.fetch else {
             return;
@@ -402,7 +443,7 @@ impl<P: Platform> Replica<P> {
         let to = fetch.from.iter().nth(turn);
         fetch.asked = to.unwrap_or(self.config.me);
         let request = SnapshotRequest {
-            epoch: self.config.epoch.id,
+            epoch: fetch.cert.epoch,
             height: fetch.cert.height,
             offset: fetch.buffer.len() as u64,
         };
@@ -436,14 +477,16 @@ impl<P: Platform> Replica<P> {
         let Some(fetch) = &mut self.snapshots.fetch else {
             return;
         };
-        if from != fetch.asked {
+        if from != fetch.asked || chunk.cert.epoch != fetch.cert.epoch {
             return;
         }
         let known = chunk.cert.height == fetch.cert.height && chunk.cert.state == fetch.cert.state;
         if !known {
             if chunk.cert.height > fetch.cert.height {
+                let epoch = self.crossing.epoch_of(&chunk.cert);
+                let epoch = epoch.unwrap_or(self.config.epoch);
                 let job = crypto::Job::CheckpointCert(chunk.cert);
-                self.submit(super::Pending::NewerCheckpoint { from }, job);
+                self.submit_of(&epoch, super::Pending::NewerCheckpoint { from }, job);
             }
             return;
         }
@@ -470,16 +513,7 @@ impl<P: Platform> Replica<P> {
             .as_ref()
             .is_some_and(|f| f.cert.height < cert.height)
         {
-            let holders = cert.signatures.signers.union([from].into_iter().collect());
-            self.snapshots.fetch = Some(Fetch {
-                cert,
-                from: holders,
-                asked: self.config.me,
-                attempt: 0,
-                buffer: Vec::new(),
-                asked_ns: now,
-            });
-            self.ask_snapshot(now);
+            self.begin_fetch(now, from, cert);
         }
     }
 
@@ -500,11 +534,14 @@ impl<P: Platform> Replica<P> {
                 return;
             }
         };
+        let cert = fetch.cert;
+        if cert.epoch != self.config.epoch.id {
+            return self.cross(now, cert, opened);
+        }
         if opened.executor.height() <= self.exec.height() {
             return;
         }
         let height = opened.executor.height();
-        let cert = fetch.cert;
         if self
             .core
             .install_snapshot(now, opened.order, cert.clone(), &mut self.effects)
@@ -538,7 +575,7 @@ impl<P: Platform> Replica<P> {
         }
     }
 
-    fn rotate(&mut self) {
+    pub(super) fn rotate(&mut self) {
         if !self.config.durable {
             return;
         }

@@ -48,6 +48,7 @@ fn evidence(incident: &Incident) -> Option<EvidenceRecord> {
         }
         What::Gate { .. }
         | What::Merged { .. }
+        | What::Crossed { .. }
         | What::FirstBlock { .. }
         | What::FalseAlarm { .. } => return None,
     };
@@ -117,6 +118,19 @@ fn line(incident: &Incident) -> IncidentLine {
             root_height: root_height.0,
             moved: *moved,
             invalidated: *invalidated,
+            orphans: *orphans,
+        },
+        What::Crossed {
+            epoch,
+            members,
+            kept,
+            height,
+            orphans,
+        } => IncidentKind::Crossed {
+            epoch: epoch.to_string(),
+            members: ids(*members),
+            kept: kept.0,
+            height: height.0,
             orphans: *orphans,
         },
         What::FirstBlock { epoch, height } => IncidentKind::FirstBlock {

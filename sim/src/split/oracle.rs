@@ -49,6 +49,8 @@ pub struct Figures {
     pub invalidated: u64,
     pub orphans: u64,
     pub recoveries: u64,
+    /// States taken over from a later epoch.
+    pub crossings: u64,
     pub false_alarms: u64,
 }
 
@@ -224,17 +226,30 @@ impl SplitOracle {
                     self.figures.moved += moved;
                     self.figures.invalidated += invalidated;
                     self.figures.orphans += orphans;
-                    let out = self.correct.difference(*members);
-                    if !out.is_empty() {
-                        let what = format!("replica {at} resumed without correct {out:?}");
-                        return violation("evicted-correct", what);
-                    }
+                    self.resumed_with(at, *members)?;
+                }
+                What::Crossed { members, .. } => {
+                    // What lies between is not executed here.
+                    witness.agreed = None;
+                    self.figures.crossings += 1;
+                    self.resumed_with(at, *members)?;
                 }
                 What::FirstBlock { .. } => {}
                 What::FalseAlarm { .. } => self.figures.false_alarms += 1,
             }
         }
         Ok(())
+    }
+
+    fn resumed_with(&self, at: Seat, members: SignerSet) -> Verdict {
+        let out = self.correct.difference(members);
+        match out.is_empty() {
+            true => Ok(()),
+            false => violation(
+                "evicted-correct",
+                format!("replica {at} resumed without correct {out:?}"),
+            ),
+        }
     }
 
     /// (b): a real conflict names enough culprits of its epoch, at every one of `lasting`.

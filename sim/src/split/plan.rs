@@ -141,6 +141,12 @@ impl SplitPlan {
             spares_merged: false,
         };
         plan.crashes(&mut rng);
+        // Drawn by itself: the other draws of a seed stay what they are.
+        let mut late = Rng::new(seed, 0x6c61_7465 ^ (n as u64) << 32);
+        if kind == Kind::Envelope && faulty < envelope && late.chance(100) {
+            let missed = late.pick(correct);
+            missed.into_iter().for_each(|seat| plan.strand(seat));
+        }
         plan
     }
 
@@ -181,6 +187,23 @@ impl SplitPlan {
         let [a, b] = &self.sides;
         let pairs = a.iter().flat_map(|a| b.iter().map(move |b| (*a, *b)));
         pairs.flat_map(|(a, b)| [(a, b), (b, a)]).collect()
+    }
+
+    /// `seat` is down while the others recover, and when it comes back they have all restarted: nobody
+    /// serves the way to where they are any more. (Who only evicted somebody meanwhile does not restart: R24 does
+    /// not reach over that.)
+    pub fn strand(&mut self, seat: Seat) {
+        /// By then the others have merged, and signed a checkpoint.
+        const LATE_NS: u64 = 4000 * MS;
+        self.later.push((0, Fault::Crash(seat)));
+        for (at, other) in self.sides.concat().into_iter().enumerate() {
+            if other != seat {
+                let at_ns = LATE_NS + at as u64 * 20 * MS;
+                self.later.push((at_ns, Fault::CrashAware(other)));
+                self.later.push((at_ns + 10 * MS, Fault::Restart(other)));
+            }
+        }
+        self.calm_ns = self.calm_ns.max(LATE_NS + 500 * MS);
     }
 
     /// Correct replicas crash and come back, before the sides talk and after.

@@ -156,6 +156,24 @@ fn a_higher_certificate_of_the_other_branch_hides_no_commit() {
     assert_eq!(split.parted, 1);
 }
 
+/// Whoever was down while the others recovered, and comes back when all of them have restarted, finds nobody
+/// who serves the branches: it takes over a state of the working epoch and loses nothing, not even what it alone
+/// had executed (seed 36).
+#[test]
+fn whoever_missed_a_recovery_follows_when_all_others_restarted() {
+    for (seed, rule) in [(36, RULES[0]), (9, RULES[1]), (4, RULES[0])] {
+        let mut plan = SplitPlan::of(seed, 7, rule, Kind::Envelope);
+        let missed = plan.sides[1][0];
+        plan.later.clear();
+        plan.strand(missed);
+        let outcome = caught(7, rule, || run_split(plan, false).0);
+        let name = format!("seed {seed} {}", rule.name());
+        assert_eq!(outcome.violation, None, "{name}");
+        let figures = outcome.coverage.split.figures;
+        assert!(figures.crossings > 0, "{name}: it found another way");
+    }
+}
+
 /// Liars within `f`, whatever they say about splits, convict and alarm nobody.
 #[test]
 fn a_few_liars_alarm_nobody() {

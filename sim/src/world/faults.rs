@@ -10,6 +10,11 @@ impl World {
         match fault {
             Fault::Crash(seat) => self.crash(seat, false),
             Fault::Kill(seat) => self.crash(seat, true),
+            Fault::CrashAware(seat) => {
+                if self.is_aware(seat) {
+                    self.crash(seat, false);
+                }
+            }
             Fault::Restart(seat) => self.restart(seat),
             Fault::Blackout => {
                 self.coverage.blackouts += 1;

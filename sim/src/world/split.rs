@@ -185,6 +185,12 @@ impl World {
         split.is_some_and(|split| split.oracle.witnesses[seat].merged > 0)
     }
 
+    /// Whether a replica holds the conflict.
+    pub(super) fn is_aware(&self, seat: Seat) -> bool {
+        let split = self.split.as_ref();
+        split.is_some_and(|split| split.oracle.witnesses[seat].saw_conflict)
+    }
+
     fn has_parted(&self) -> bool {
         let split = self.split.as_ref();
         split.is_some_and(|split| split.oracle.parted.is_some())
@@ -213,6 +219,8 @@ impl World {
     fn demand_recovery(&mut self) {
         let until_ns = self.now_ns + RECOVERY_NS;
         let reached = self.run_until(until_ns, World::has_recovered);
+        // The last that was handed in is executed everywhere.
+        self.run_until(self.now_ns + 300 * MS, |_| false);
         if !reached && self.oracle.first.is_none() {
             self.stuck_in_recovery();
         }
@@ -230,7 +238,9 @@ impl World {
             let working = one.epoch();
             let goal = working.root_height.0 + NEW_BLOCKS;
             let fresh = working.id != self.epoch.id && epoch == working.id.0.0[..8];
-            (works && fresh && height.0 >= goal).then_some(working.id)
+            // What it had to hand in again is ordered as well.
+            let handed_in = one.counters().own_backlog_bytes == 0;
+            (works && fresh && handed_in && height.0 >= goal).then_some(working.id)
         });
         let first = epochs.next().flatten();
         first.is_some()
@@ -430,9 +440,15 @@ impl World {
         }
         split.oracle.epochs.insert(one.epoch().id, *one.epoch());
         let admitted = one.counters().txs_admitted;
-        let alarmed = incidents
-            .iter()
-            .any(|incident| matches!(incident.what, What::Mode { mode, .. } if mode == Mode::DegradedSafe));
+        let alarmed = incidents.iter().any(|incident| {
+            matches!(
+                incident.what,
+                What::Mode {
+                    mode: Mode::DegradedSafe | Mode::RecoveryInProgress,
+                    ..
+                }
+            )
+        });
         let verdict = split.oracle.executed(seat, ledger);
         let verdict = verdict.and_then(|()| split.oracle.incidents(seat, incidents, admitted));
         let height = one.executor().height();
