@@ -42,11 +42,13 @@ pub struct Happening {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Row {
     pub replica: u32,
+    /// By the plan of the run: what it says of itself means little.
+    pub lies: bool,
     pub mode: Option<String>,
     pub is_ready: bool,
     pub view: Option<u64>,
     pub height: Option<u64>,
-    /// Blocks behind the highest of all.
+    /// Blocks behind the highest of those that do not lie.
     pub lag: Option<u64>,
     pub tx_per_s: Option<f64>,
     /// CPU seconds per second.
@@ -81,11 +83,15 @@ impl Board {
             let mut same = replicas.filter(|r| r.replica == replica.replica);
             same.next()
         };
-        let height = |replica: &Replica| figure(replica, metrics::HEIGHT);
-        let highest = now.replicas.iter().filter_map(height).max();
-        let rows = now.replicas.iter();
-        let rows = rows.map(|replica| Row::of(earlier(replica), replica, highest));
         let record = now.record.as_ref();
+        let lies = |replica: &Replica| record.is_some_and(|record| lies(record, replica.replica));
+        let height = |replica: &Replica| figure(replica, metrics::HEIGHT);
+        let correct = now.replicas.iter().filter(|replica| !lies(replica));
+        let highest = correct.filter_map(height).max();
+        let rows = now.replicas.iter().map(|replica| Row {
+            lies: lies(replica),
+            ..Row::of(earlier(replica), replica, highest)
+        });
         Board {
             run: now.run.clone(),
             elapsed_s: elapsed_s(now),
@@ -115,11 +121,14 @@ impl Row {
         let amount = |name: &str| now.figures.get(name).copied();
         Row {
             replica: now.replica,
+            lies: false,
             mode: now.mode.clone(),
             is_ready: now.is_ready,
             view: figure(now, metrics::VIEW),
             height,
-            lag: highest.zip(height).map(|(highest, own)| highest - own),
+            lag: highest
+                .zip(height)
+                .map(|(highest, own)| highest.saturating_sub(own)),
             tx_per_s: per_second(before, now, metrics::TX_EXECUTED),
             cpu: per_second(before, now, metrics::CPU_SECONDS),
             rss_bytes: amount(metrics::RSS_BYTES),
@@ -156,6 +165,11 @@ impl LoadRow {
 
 fn figure(replica: &Replica, name: &str) -> Option<u64> {
     replica.figures.get(name).map(|value| *value as u64)
+}
+
+fn lies(record: &RunRecord, replica: u32) -> bool {
+    let is_adversary = record.adversaries.iter().any(|a| a.replica == replica);
+    is_adversary || !record.correct().contains(&replica)
 }
 
 fn counted(now: &Moment, kind: &str) -> u64 {

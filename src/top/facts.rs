@@ -4,6 +4,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::board::{Board, LoadRow};
+use super::replicas::LIES;
 use super::text::{duration, latency, short};
 use super::view::View;
 
@@ -37,7 +38,15 @@ pub fn title(board: &Board, view: &View) -> Line<'static> {
 pub fn planned(board: &Board) -> Line<'static> {
     match board.planned.as_str() {
         "" | "-" => Line::from("planned: no faults"),
-        planned => Line::from(format!("planned: {planned}")),
+        planned => {
+            let is_lied = board.rows.iter().any(|row| row.lies);
+            let legend = if is_lied {
+                format!(" ({LIES} lies)")
+            } else {
+                String::new()
+            };
+            Line::from(format!("planned: {planned}{legend}"))
+        }
     }
 }
 

@@ -11,7 +11,9 @@ use super::text::short;
 type Column = (&'static str, usize, fn(&Row) -> String);
 
 const COLUMNS: [Column; 16] = [
-    ("#", 3, |row| row.replica.to_string()),
+    ("#", 3, |row| {
+        format!("{}{}", row.replica, if row.lies { LIES } else { "" })
+    }),
     ("mode", MODE_WIDTH, |_| String::new()),
     ("ready", 5, |row| {
         if row.is_ready { "yes" } else { "no" }.into()
@@ -34,6 +36,8 @@ const COLUMNS: [Column; 16] = [
 ];
 const MODE_WIDTH: usize = mode::RECOVERY_IN_PROGRESS.len();
 const MODE_AT: usize = 1;
+/// Behind the number of a replica that lies by the plan.
+pub const LIES: &str = "*";
 
 fn dash() -> String {
     "-".into()
@@ -67,7 +71,7 @@ pub fn head(width: usize) -> Line<'static> {
 }
 
 pub fn line(row: &Row, width: usize, has_ended: bool) -> Line<'static> {
-    let number = cell(0, &row.replica.to_string(), COLUMNS[0].1);
+    let number = cell(0, &(COLUMNS[0].2)(row), COLUMNS[0].1);
     if row.is_silent() {
         let (said, style) = match has_ended {
             true => ("ended", Style::new().add_modifier(Modifier::DIM)),

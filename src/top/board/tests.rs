@@ -89,6 +89,24 @@ fn elapsed_is_until_now_and_of_a_run_that_has_ended_until_its_last_event() {
     );
 }
 
+#[test]
+fn who_lies_is_said_and_nobody_lags_behind_a_lie() {
+    let mut now = moment(4, 11);
+    let mut record = record(0);
+    record.adversaries = vec![measure::PlannedAdversary {
+        replica: 3,
+        act: "split".into(),
+    }];
+    now.record = Some(record);
+    now.replicas[3]
+        .figures
+        .insert(metrics::HEIGHT.to_owned(), 1e12);
+    let board = Board::of(None, &now);
+    let lies: Vec<bool> = board.rows.iter().map(|row| row.lies).collect();
+    assert_eq!(lies, [false, false, false, true]);
+    assert_eq!((board.rows[0].lag, board.rows[3].lag), (Some(0), Some(0)));
+}
+
 fn record(begun_unix_ns: u64) -> RunRecord {
     serde_json::from_value(serde_json::json!({
         "schema": 1, "experiment": "e", "spec_hash": "", "index": 0, "name": "000-e", "repetition": 0,

@@ -96,6 +96,18 @@ fn everything_is_said_on_a_small_terminal() {
 }
 
 #[test]
+fn who_lies_by_the_plan_is_marked() {
+    let mut view = healthy(4);
+    let board = view.board.as_mut().unwrap();
+    board.planned = "3: split".into();
+    board.rows[3].lies = true;
+    let (_, lines, _) = drawn(&view, 80, 24);
+    assert!(has(&lines, &["planned: 3: split (* lies)"]), "{lines:#?}");
+    assert!(has(&lines, &["3* NOMINAL"]), "{lines:#?}");
+    assert!(has(&lines, &["2 NOMINAL"]), "{lines:#?}");
+}
+
+#[test]
 fn a_wide_terminal_has_more_columns() {
     let (_, lines, _) = drawn(&troubled(), 140, 40);
     let more = [

@@ -6,6 +6,6 @@ fn figures_keep_what_matters() {
     assert_eq!(texts, ["0", "9999", "12.3k", "4.8M", "1.5G", "2.0T"]);
     let texts = [0, 812_000, 15_200_000, 2_340_000_000, 12_300_000_000].map(latency);
     assert_eq!(texts, ["-", "0.81ms", "15ms", "2340ms", "12.3s"]);
-    let texts = [0.9, 61.0, 3 as f64 * 3600.0 + 125.0].map(duration);
+    let texts = [0.9, 61.0, 10_925.0].map(duration);
     assert_eq!(texts, ["0:00", "1:01", "3:02:05"]);
 }
