@@ -17,4 +17,4 @@ pub mod watch;
 #[path = "../tests/common/pty.rs"]
 mod pty;
 #[cfg(test)]
-mod sample;
+pub mod sample;
