@@ -29,6 +29,10 @@ run SPEC *ARGS:
 report FOLDER *ARGS:
     cargo run --release -- report {{FOLDER}} {{ARGS}}
 
+# A run or campaign that goes on, live in the terminal
+top FOLDER *ARGS:
+    cargo run --release -- top {{FOLDER}} {{ARGS}}
+
 # The page in a headless browser, at the widths of a desk and a phone (needs chromium)
 report-check:
     cargo test --test report -- --include-ignored

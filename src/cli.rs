@@ -18,4 +18,5 @@ pub mod run;
 pub mod signatures;
 pub mod sim;
 pub mod testbed;
+pub mod top;
 pub mod transports;

@@ -2,6 +2,7 @@
 
 mod cli;
 mod live;
+mod top;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -61,6 +62,8 @@ enum Command {
     Gate(cli::gate::Args),
     /// Serves load, modes and incidents of a run that goes on to Prometheus.
     Export(cli::export::Args),
+    /// Shows a run that goes on, live in the terminal: modes, heights, rates, load, incidents.
+    Top(cli::top::Args),
 }
 
 fn main() -> ExitCode {
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Command::Audit(args) => cli::audit::main(&args),
         Command::Gate(args) => cli::gate::main(&args),
         Command::Export(args) => cli::export::main(&args),
+        Command::Top(args) => cli::top::main(&args),
     };
     result.unwrap_or_else(|error| {
         // One line with its causes, without repeating a cause that the line says already.

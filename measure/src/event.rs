@@ -96,6 +96,32 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// What a reader of the run has to know, as a short text, and whether it is a fault; none if nothing.
+    #[must_use]
+    pub fn mark(&self) -> Option<(String, bool)> {
+        Some(match self {
+            Self::Fault {
+                replica, action, ..
+            } => (format!("{} {replica}", action.name()), true),
+            Self::Drill { step, .. } => match step {
+                DrillStep::Cut => ("links cut".into(), true),
+                DrillStep::Attack => ("attack".into(), true),
+                DrillStep::SplitSeen { height } => (format!("split at height {height}"), false),
+                DrillStep::Healed => ("links healed".into(), false),
+                DrillStep::Resumed => ("resumed".into(), false),
+                DrillStep::GaveUp { what } => (format!("gave up: {what}"), true),
+            },
+            Self::ProcessExited {
+                name,
+                expected: false,
+                ..
+            } => (format!("{name} ended unasked"), true),
+            _ => return None,
+        })
+    }
+}
+
 /// Appends to `events.jsonl`.
 #[derive(Debug)]
 pub struct EventLog {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::incident::mode;
+
 /// What a replica says that it may promise, from the best to the worst for a client.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -20,6 +22,19 @@ pub enum ModeName {
     /// No receipts are given.
     #[serde(rename = "DEGRADED_SAFE")]
     DegradedSafe,
+}
+
+impl ModeName {
+    /// As replicas and records spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nominal => mode::NOMINAL,
+            Self::SafeResumed => mode::SAFE_RESUMED,
+            Self::RecoveryInProgress => mode::RECOVERY_IN_PROGRESS,
+            Self::DegradedSafe => mode::DEGRADED_SAFE,
+        }
+    }
 }
 
 /// A replica told a client another mode than before.

@@ -13,9 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use measure::{
-    Attack, DrillKind, DrillStep, EventKind, IncidentKind, IncidentLine, ModeName, incident,
-};
+use measure::{Attack, DrillKind, DrillStep, EventKind, IncidentKind, IncidentLine};
 use serde::{Deserialize, Serialize};
 
 use crate::record::Record;
@@ -458,7 +456,7 @@ fn clients(record: &Record, window: &Window<'_>, t0_ns: Option<u64>) -> ClientVi
         if row.monotonic_ns <= window.from_ns || row.monotonic_ns > until_ns {
             continue;
         }
-        *view.seconds.entry(mode_name(row.mode).into()).or_default() += 1;
+        *view.seconds.entry(row.mode.name().into()).or_default() += 1;
         // Generators report the same second side by side.
         match row.counts.finished == 0 && row.counts.offered > 0 {
             true => silent_s += row.interval_s / f64::from(record.run.generators.max(1)),
@@ -480,13 +478,4 @@ pub(crate) fn median_p50_ns(record: &Record, from_ns: u64, until_ns: u64) -> Opt
     let mut medians: Vec<u64> = rows.map(|row| row.p50_ns).collect();
     medians.sort_unstable();
     medians.get(medians.len().saturating_sub(1) / 2).copied()
-}
-
-fn mode_name(mode: ModeName) -> &'static str {
-    match mode {
-        ModeName::Nominal => incident::mode::NOMINAL,
-        ModeName::SafeResumed => incident::mode::SAFE_RESUMED,
-        ModeName::RecoveryInProgress => incident::mode::RECOVERY_IN_PROGRESS,
-        ModeName::DegradedSafe => incident::mode::DEGRADED_SAFE,
-    }
 }

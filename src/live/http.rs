@@ -7,8 +7,16 @@ use std::time::Duration;
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 const ANSWER_LEN_BYTES_MAX: u64 = 1 << 20;
 
-/// The body of a good answer; none if there is no answer, or another one.
-pub fn get(address: &str, path: &str) -> Option<String> {
+/// What was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Status 200.
+    pub is_good: bool,
+    pub body: String,
+}
+
+/// None if there is no answer, or something that is none.
+pub fn get(address: &str, path: &str) -> Option<Answer> {
     let to: SocketAddr = address.parse().ok()?;
     let mut stream = TcpStream::connect_timeout(&to, ANSWER_WITHIN).ok()?;
     stream.set_read_timeout(Some(ANSWER_WITHIN)).ok()?;
@@ -21,5 +29,8 @@ pub fn get(address: &str, path: &str) -> Option<String> {
     bounded.read_to_end(&mut answer).ok()?;
     let answer = String::from_utf8(answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
-    (head.split(' ').nth(1) == Some("200")).then(|| body.to_owned())
+    Some(Answer {
+        is_good: head.split(' ').nth(1)? == "200",
+        body: body.to_owned(),
+    })
 }

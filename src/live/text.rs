@@ -64,7 +64,9 @@ pub fn metrics(moment: &Moment) -> String {
     };
     head(&mut out, "mode", "1 for the mode of each replica");
     for replica in &moment.replicas {
-        let mode = replica.mode.as_deref().unwrap_or("DOWN");
+        // Who is not ready does not serve.
+        let mode = replica.mode.as_deref().filter(|_| replica.is_ready);
+        let mode = mode.unwrap_or("DOWN");
         let _ = writeln!(
             out,
             "reforge_mode{{replica=\"{}\",mode=\"{mode}\"}} 1",

@@ -4,6 +4,7 @@
 pub mod disk;
 pub mod evidence;
 pub mod hosts;
+pub mod pty;
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -36,7 +36,7 @@ pub(super) fn timeline(
     let seconds_per_row = rows.len().div_ceil(ROWS_MAX).max(1);
     let events = read_events(&home.join(folder::EVENTS)).unwrap_or_default();
     let marks = events.iter().filter_map(|event| {
-        let (text, is_fault) = mark(&event.kind)?;
+        let (text, is_fault) = event.kind.mark()?;
         let t_s = seconds(event.monotonic_ns);
         Some(Mark {
             t_s,
@@ -120,28 +120,6 @@ fn thin(rows: &[Row]) -> Row {
         p99_ns: rows.iter().filter_map(|row| row.p99_ns).max(),
         mode: rows.iter().map(|row| row.mode).max().unwrap_or_default(),
     }
-}
-
-fn mark(kind: &EventKind) -> Option<(String, bool)> {
-    Some(match kind {
-        EventKind::Fault {
-            replica, action, ..
-        } => (format!("{} {replica}", action.name()), true),
-        EventKind::Drill { step, .. } => match step {
-            DrillStep::Cut => ("links cut".into(), true),
-            DrillStep::Attack => ("attack".into(), true),
-            DrillStep::SplitSeen { height } => (format!("split at height {height}"), false),
-            DrillStep::Healed => ("links healed".into(), false),
-            DrillStep::Resumed => ("resumed".into(), false),
-            DrillStep::GaveUp { what } => (format!("gave up: {what}"), true),
-        },
-        EventKind::ProcessExited {
-            name,
-            expected: false,
-            ..
-        } => (format!("{name} ended unasked"), true),
-        _ => return None,
-    })
 }
 
 /// From the attack to `t0`, and the terms of Eq. 5 one after another.
