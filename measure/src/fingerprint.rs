@@ -93,6 +93,20 @@ impl Fingerprint {
             git: git_state(),
         }
     }
+
+    /// As [`Fingerprint::collect`], of another build that works on this host: what cannot be read off a
+    /// file stays unknown.
+    #[must_use]
+    pub fn of(program: &Path) -> Self {
+        let own = Self::collect();
+        let hash = hash_file(program).ok();
+        let same = hash == own.binary_hash;
+        Self {
+            binary_hash: hash,
+            git: own.git.filter(|_| same),
+            ..own
+        }
+    }
 }
 
 /// What of two hosts or programs is not alike, in words: `cpus: 2 and 4`.

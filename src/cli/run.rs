@@ -15,6 +15,10 @@ pub struct RunArgs {
     spec: PathBuf,
     #[command(flatten)]
     common: QuickArgs,
+    /// Another build of reforge: it makes every run as well, in changing order, into the folder given
+    /// with --out, followed by `-against`; at the end the two are compared.
+    #[arg(long, value_name = "PROGRAM", requires = "out")]
+    against: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -62,14 +66,12 @@ impl QuickArgs {
 }
 
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
-    carry_out(
-        &Spec::load(&args.spec, &args.common.overrides())?,
-        &args.common,
-    )
+    let spec = Spec::load(&args.spec, &args.common.overrides())?;
+    carry_out(&spec, &args.common, args.against.clone())
 }
 
 pub fn quick(args: &QuickArgs) -> Result<ExitCode> {
-    carry_out(&testbed::quick_spec(&args.overrides())?, args)
+    carry_out(&testbed::quick_spec(&args.overrides())?, args, None)
 }
 
 /// Goes on with what the folder says; no spec is given that could be another one.
@@ -81,7 +83,7 @@ pub fn resume(args: &ResumeArgs) -> Result<ExitCode> {
     tell(testbed::resume(&args.folder, &options), false)
 }
 
-fn carry_out(spec: &Spec, args: &QuickArgs) -> Result<ExitCode> {
+fn carry_out(spec: &Spec, args: &QuickArgs, against: Option<PathBuf>) -> Result<ExitCode> {
     if args.dry_run {
         print!("{}", plan::text(spec));
         return Ok(ExitCode::SUCCESS);
@@ -89,6 +91,7 @@ fn carry_out(spec: &Spec, args: &QuickArgs) -> Result<ExitCode> {
     let options = Options {
         out: args.out.clone(),
         inventory: args.inventory.clone(),
+        against,
         ..options(args.keep_scratch)?
     };
     tell(testbed::run(spec, &options), args.report)
@@ -121,7 +124,14 @@ pub fn options(keep_scratch: bool) -> Result<Options> {
 /// Judges and tells, with a `page` for a browser if asked. The last line of standard output is the folder, whatever the verdict.
 pub fn tell(finished: Result<Finished, TestbedError>, page: bool) -> Result<ExitCode> {
     let finished = finished?;
-    let code = judge::tell(&finished.folder)?;
+    let mut code = judge::tell(&finished.folder)?;
+    if let Some(against) = &finished.against {
+        judge::tell(against)?;
+        let comparison = results::compare(&finished.folder, against, false)?;
+        print!("{}", results::compare::text(&comparison));
+        code = ExitCode::from(comparison.verdict.exit_code());
+        println!("{}", against.display());
+    }
     if page {
         report::write(&finished.folder, None)?;
     }

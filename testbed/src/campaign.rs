@@ -54,6 +54,9 @@ pub struct Options {
     pub keep_scratch: bool,
     /// Go on with a campaign that another program or machine began.
     pub mix: bool,
+    /// Another build of the program: it makes every run as well, in changing order, in a campaign of its
+    /// own beside the first one. Provider `local` only.
+    pub against: Option<PathBuf>,
     /// Says whether probes keep up; needed by specs with `[capacity]` only.
     pub judge: Option<Rc<dyn Judge>>,
 }
@@ -76,6 +79,7 @@ impl Options {
             inventory: None,
             keep_scratch: false,
             mix: false,
+            against: None,
             judge: None,
         })
     }
@@ -86,6 +90,8 @@ impl Options {
 pub struct Finished {
     /// Its folder, absolute.
     pub folder: PathBuf,
+    /// The campaign of [`Options::against`], absolute.
+    pub against: Option<PathBuf>,
     /// True when the user ended it early; the folder is sealed and readable all the same.
     pub interrupted: bool,
 }
@@ -134,6 +140,7 @@ fn start(spec: &Spec, options: &Options, extent: Extent) -> Result<Finished, Tes
         // Which runs there will be turns out as they are made.
         (Extent::All, Some(_)) => None,
     };
+    let against = against(spec, options, points.is_some())?;
     let root = create_root(spec, options, begun)?;
     let runs = points.iter().flatten().map(|point| point.name.clone());
     let record = CampaignRecord {
@@ -144,14 +151,56 @@ fn start(spec: &Spec, options: &Options, extent: Extent) -> Result<Finished, Tes
         begun,
         command: options.command.clone(),
     };
-    // The spec first: whoever finds a plan finds what it is a plan of.
-    write_atomic(&root.join(folder::SPEC), spec.resolved_toml().as_bytes())?;
-    let _lock = lock(&root)?;
-    write_json(&root.join(folder::CAMPAIGN), &record)?;
+    let mut sides = vec![(options.clone(), root.clone())];
+    if let Some(options) = against {
+        let root = create_root(spec, &options, begun)?;
+        sides.push((options, root));
+    }
+    let mut locks = Vec::new();
+    for (_, root) in &sides {
+        // The spec first: whoever finds a plan finds what it is a plan of.
+        write_atomic(&root.join(folder::SPEC), spec.resolved_toml().as_bytes())?;
+        locks.push(lock(root)?);
+        write_json(&root.join(folder::CAMPAIGN), &record)?;
+    }
     match points {
-        Some(points) => carry_out(spec, options, &root, &points),
+        Some(points) => carry_out(spec, &sides, &points),
         None => find_capacity(spec, options, &root, record),
     }
+}
+
+/// Options of the other build's side. Its campaign lies beside the first one: `<out>-against`.
+fn against(spec: &Spec, options: &Options, planned: bool) -> Result<Option<Options>, TestbedError> {
+    let Some(program) = &options.against else {
+        return Ok(None);
+    };
+    let refuse = |why: String| Err(TestbedError::Setup(why));
+    if !program.is_file() {
+        let program = program.display();
+        return refuse(format!(
+            "--against: expected another build of reforge, found no file {program}"
+        ));
+    }
+    if spec.provider != ProviderKind::Local || !planned {
+        return refuse(format!(
+            "--against needs provider local and runs that are known before, found provider {}{}",
+            spec.provider.name(),
+            if planned { "" } else { " and [capacity]" }
+        ));
+    }
+    let out = options.out.clone().ok_or_else(|| {
+        TestbedError::Setup(
+            "--against needs --out DIR; the other build's runs go to DIR-against".into(),
+        )
+    })?;
+    let mut beside = out.into_os_string();
+    beside.push("-against");
+    Ok(Some(Options {
+        out: Some(beside.into()),
+        executable: program.canonicalize().map_err(io("resolve", program))?,
+        against: None,
+        ..options.clone()
+    }))
 }
 
 /// Probes that are there already are taken as they are.
@@ -193,6 +242,7 @@ fn find_capacity(
     options.progress.end();
     Ok(Finished {
         folder: root.to_path_buf(),
+        against: None,
         interrupted: options.interrupt.is_raised(),
     })
 }
@@ -219,35 +269,45 @@ pub fn resume(root: &Path, options: &Options) -> Result<Finished, TestbedError> 
     }
     let mut points = spec.points();
     points.retain(|point| todo.contains(&point.name));
-    carry_out(spec, &options, root, &points)
+    carry_out(spec, &[(options, root.clone())], &points)
 }
 
+/// Makes every point, on each side: in changing order, so that drift and warmth favour none.
 fn carry_out(
     spec: &Spec,
-    options: &Options,
-    root: &Path,
+    sides: &[(Options, PathBuf)],
     points: &[Point],
 ) -> Result<Finished, TestbedError> {
+    let (options, root) = &sides[0];
     let mut provider = provider(spec, options)?;
-    let estimates: Vec<Duration> = points.iter().map(|point| time_of(spec, point)).collect();
-    let mut left: Duration = estimates.iter().sum();
-    options.progress.begin(points.len(), left);
+    let mut todo: Vec<(&Point, &(Options, PathBuf))> = Vec::new();
+    for (at, point) in points.iter().enumerate() {
+        let from = todo.len();
+        todo.extend(sides.iter().map(|side| (point, side)));
+        if (at + point.repetition as usize) % 2 == 1 {
+            todo[from..].reverse();
+        }
+    }
+    let mut left: Duration = todo.iter().map(|(point, _)| time_of(spec, point)).sum();
+    options.progress.begin(todo.len(), left);
     let (mut done, begun) = (Duration::ZERO, Instant::now());
-    for (point, estimate) in points.iter().zip(&estimates) {
+    for (point, (options, root)) in todo {
         if options.interrupt.is_raised() {
             break;
         }
         options
             .progress
             .position(done, corrected(left, done, begun.elapsed()));
-        done += *estimate;
-        left = left.saturating_sub(*estimate);
+        let estimate = time_of(spec, point);
+        done += estimate;
+        left = left.saturating_sub(estimate);
         let run_root = root.join(&point.name);
         Run::begin(spec, point, options, provider.as_mut(), &run_root)?.execute()?;
     }
     options.progress.end();
     Ok(Finished {
-        folder: root.to_path_buf(),
+        folder: root.clone(),
+        against: sides.get(1).map(|(_, root)| root.clone()),
         interrupted: options.interrupt.is_raised(),
     })
 }

@@ -75,7 +75,8 @@ impl<'a> Run<'a> {
         write_json(&folder.path(folder::RUN), &record)?;
         let resolved = spec.resolved_toml();
         write_atomic(&folder.path(folder::SPEC), resolved.as_bytes())?;
-        write_json(&folder.path(folder::FINGERPRINT), &Fingerprint::collect())?;
+        let fingerprint = Fingerprint::of(&options.executable);
+        write_json(&folder.path(folder::FINGERPRINT), &fingerprint)?;
         let events = EventLog::open(&folder.path(folder::EVENTS))?;
         let sockets = Sockets::of(&folder);
         let drill = point

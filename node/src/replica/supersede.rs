@@ -4,7 +4,7 @@
 use crypto::{Done, Job};
 use types::{CommitProof, Conflict, EpochId, HeaderCore, Message, ReplicaId};
 
-use super::{Replica, records};
+use super::Replica;
 use crate::platform::Platform;
 
 impl<P: Platform> Replica<P> {
@@ -118,19 +118,19 @@ impl<P: Platform> Replica<P> {
         Ok(())
     }
 
-    /// A journal of the epoch that this replica went back to.
+    /// A journal of the epoch that this replica went back to: from its root if everything since is here,
+    /// else from a checkpoint.
     fn restore_journal(&mut self) {
-        if !self.config.durable {
-            return;
-        }
         let root = self.config.epoch.root_height;
-        let snapshot = self.snapshots.encoded(root).unwrap_or_default();
-        let mut base = self.epoch_records(&snapshot);
-        self.push_live(&mut base, root);
-        for (_, digest, bytes) in self.store.waiting() {
-            base.push(records::batch(digest, bytes));
+        let whole = self.store.floor(self.exec.height()) <= root;
+        let Some(snapshot) = self.snapshots.encoded(root).filter(|_| whole) else {
+            return self.rotate();
+        };
+        if self.config.durable {
+            let mut base = self.epoch_records(&snapshot);
+            self.push_live(&mut base, root);
+            self.platform.rotate(base);
+            self.outbox.appended();
         }
-        self.platform.rotate(base);
-        self.outbox.appended();
     }
 }
