@@ -45,6 +45,14 @@ pub(crate) struct Branch {
 /// All branches by tip.
 pub(crate) type Branches = BTreeMap<BlockId, Branch>;
 
+impl Branch {
+    /// Whether a piece that ends in `id` is the next one down. The first may end in the certified block or in
+    /// the committed one, whichever was asked for last.
+    fn awaits(&self, id: BlockId) -> bool {
+        self.next == id || self.headers.is_empty() && (self.top == id || self.tip == id)
+    }
+}
+
 impl Core {
     /// Follows the branch that `proof` (checked) ends in; whoever sent it should have it.
     pub fn want_branch(
@@ -156,7 +164,7 @@ impl Core {
         let waiting: Vec<BlockId> = self
             .branches
             .values()
-            .filter(|b| b.base.is_none() && !b.hopeless && b.next == id)
+            .filter(|b| b.base.is_none() && !b.hopeless && b.awaits(id))
             .map(|b| b.tip)
             .collect();
         if waiting.is_empty() {

@@ -171,5 +171,6 @@ impl Attribution {
         self.offered
             .insert((side, at))
             .then(|| self.sides[side].unjustified(at))
+            .flatten()
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn stale_timeout((ours, voted): At<'_>, (theirs, skipping): At<'_>) -
     Some(Fraud::StaleTimeout {
         votes: ours.cert(voted).clone(),
         voted: ours.cores[voted].clone(),
-        timeouts: theirs.header(skipping).tc.clone()?,
+        timeouts: theirs.header(skipping)?.tc.clone()?,
     })
 }
 
@@ -93,7 +93,7 @@ fn locks_broken(ours: &Side, theirs: &Side, out: &mut Vec<Fraud>) {
 
 fn claims_denied(ours: &Side, theirs: &Side, out: &mut Vec<Fraud>) {
     for c in 0..theirs.len() {
-        let Some(tc) = &theirs.header(c).tc else {
+        let Some(tc) = theirs.header(c).and_then(|header| header.tc.as_ref()) else {
             continue;
         };
         let lowest = tc.claims.iter().map(|claim| claim.high_qc_view).min();

@@ -12,6 +12,9 @@ use types::{BlockId, CommitRule, Epoch, Fraud, Header, HeaderCore, Qc, Tc};
 pub struct Segment {
     /// Ascending. The first is the child of the last block in common.
     pub headers: Vec<Arc<Header>>,
+    /// Blocks above whose headers nobody has any more, as a commit proof names them: at least the headers up to
+    /// the committed one are here.
+    pub tail: Vec<HeaderCore>,
     /// Of the last blocks, as many as the commit rule counts, in order.
     pub certs: Vec<Qc>,
 }
@@ -27,17 +30,25 @@ pub(super) struct Side {
 impl Side {
     /// None unless each header is the parent of the next and the certificates are of the last ones.
     pub fn new(segment: Segment, rule: CommitRule) -> Option<Side> {
-        let Segment { headers, certs } = &segment;
-        let cores: Vec<HeaderCore> = headers.iter().map(|header| header.core()).collect();
+        let Segment {
+            headers,
+            tail,
+            certs,
+        } = &segment;
+        let cores = headers.iter().map(|header| header.core());
+        let cores: Vec<HeaderCore> = cores.chain(tail.iter().cloned()).collect();
         let ids: Vec<BlockId> = cores.iter().map(HeaderCore::id).collect();
-        let linked = headers[headers.len().min(1)..]
+        let linked = cores[cores.len().min(1)..]
             .iter()
             .zip(&ids)
-            .all(|(child, parent)| child.parent() == *parent);
-        let certified = certs.len() == rule.chain_len() && headers.len() >= certs.len() && {
-            let last = &ids[headers.len() - certs.len()..];
-            certs.iter().zip(last).all(|(cert, id)| cert.block == *id)
-        };
+            .all(|(child, parent)| child.parent == *parent);
+        let certified = certs.len() == rule.chain_len()
+            && ids.len() >= certs.len()
+            && tail.len() < certs.len()
+            && {
+                let last = &ids[ids.len() - certs.len()..];
+                certs.iter().zip(last).all(|(cert, id)| cert.block == *id)
+            };
         (linked && certified).then_some(Side {
             segment,
             cores,
@@ -49,13 +60,14 @@ impl Side {
         self.ids.len()
     }
 
-    pub fn header(&self, at: usize) -> &Arc<Header> {
-        &self.segment.headers[at]
+    /// None above the last one that is here.
+    pub fn header(&self, at: usize) -> Option<&Arc<Header>> {
+        self.segment.headers.get(at)
     }
 
     /// The block from which both branches grow.
     pub fn parent(&self) -> BlockId {
-        self.header(0).parent()
+        self.cores[0].parent
     }
 
     pub fn first(&self) -> BlockId {
@@ -80,7 +92,7 @@ impl Side {
     pub fn cert(&self, at: usize) -> &Qc {
         match at.checked_sub(self.verified_from()) {
             Some(at) => &self.segment.certs[at],
-            None => &self.header(at + 1).justify,
+            None => &self.segment.headers[at + 1].justify,
         }
     }
 
@@ -95,19 +107,20 @@ impl Side {
     }
 
     /// `E5` against the voters of block `at`.
-    pub fn unjustified(&self, at: usize) -> Fraud {
-        Fraud::UnjustifiedVote {
+    pub fn unjustified(&self, at: usize) -> Option<Fraud> {
+        Some(Fraud::UnjustifiedVote {
             votes: self.cert(at).clone(),
-            header: self.header(at).as_ref().clone(),
-        }
+            header: self.header(at)?.as_ref().clone(),
+        })
     }
 
     /// Blocks whose headers refute themselves at a glance, or whose votes say something else than they.
     pub fn refuted<'a>(&'a self, epoch: &'a Epoch) -> impl Iterator<Item = usize> + 'a {
-        (0..self.len()).filter(|&at| {
-            let header = self.header(at);
+        let headers = self.segment.headers.iter().enumerate();
+        let refuted = headers.filter(|&(at, header)| {
             types::offence::is_miscast(self.cert(at), header) || !seems_justified(epoch, header)
-        })
+        });
+        refuted.map(|(at, _)| at)
     }
 }
 

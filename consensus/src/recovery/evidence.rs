@@ -170,6 +170,7 @@ impl Recovery {
             return None;
         }
         let segment = |headers: Vec<Linked>, proof: &CommitProof| Segment {
+            tail: above(&headers, proof),
             headers: headers.into_iter().map(|h| h.header).collect(),
             certs: proof.certs.clone(),
         };
@@ -187,7 +188,10 @@ impl Recovery {
         let tip = proof.chain.first()?;
         let id = tip.id();
         if split.executed_block(tip.height, self.executed) == Some(id) {
-            let headers = split.own_headers(top_of(proof)?, floor);
+            let mut headers = split.own_headers(top_of(proof)?, floor);
+            if headers.is_empty() {
+                headers = split.own_headers(id, floor);
+            }
             return (!headers.is_empty()).then_some(headers);
         }
         let base = split.branch_base(id, tip.height, self.executed)?;
@@ -198,4 +202,11 @@ impl Recovery {
         headers.extend(split.branch_headers(id)?);
         Some(headers)
     }
+}
+
+/// Blocks of a proof whose headers are not among `headers`: nobody may have them any more.
+fn above(headers: &[Linked], proof: &CommitProof) -> Vec<types::HeaderCore> {
+    let top = headers.last().map(|header| header.header.height);
+    let missing = proof.chain.iter().filter(|core| Some(core.height) > top);
+    missing.cloned().collect()
 }

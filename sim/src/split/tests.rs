@@ -148,6 +148,16 @@ fn convictions_of_the_split_epoch_count_beyond_it() {
     }
 }
 
+/// Where the header that certifies a commit is lost, the commit proof names enough of it to say who lied.
+#[test]
+fn a_lost_header_above_a_commit_hides_no_culprit() {
+    for rule in RULES {
+        let plan = SplitPlan::of(3136, 7, rule, Kind::Beyond);
+        let outcome = caught(7, rule, || run_split(plan, false).0);
+        assert_eq!(outcome.violation, None, "{}", rule.name());
+    }
+}
+
 /// A replica that heard of a higher certificate of the other branch before it crashed still knows what it had
 /// committed: it comes back to a conflict, not to the other history.
 #[test]

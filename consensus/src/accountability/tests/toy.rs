@@ -357,6 +357,10 @@ impl Toy {
         let last = &headers[headers.len() + 1 - self.rule.chain_len()..];
         let mut certs: Vec<Qc> = last.iter().map(|header| header.justify.clone()).collect();
         certs.push(self.certs[&own[own.len() - 1]].clone());
-        Segment { headers, certs }
+        Segment {
+            headers,
+            tail: Vec::new(),
+            certs,
+        }
     }
 }
