@@ -177,8 +177,11 @@ impl Run<'_> {
             let mut rest = group.txs();
             loop {
                 window.clear();
-                let next = rest.by_ref().take(WINDOW_TXS);
-                window.extend(next.map(|tx| (tx, app.read(tx.payload))));
+                while window.len() < WINDOW_TXS
+                    && let Some(tx) = rest.next()
+                {
+                    window.push((tx, app.read(tx.payload)));
+                }
                 if window.is_empty() {
                     break;
                 }

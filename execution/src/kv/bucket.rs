@@ -82,7 +82,10 @@ impl Arena {
     /// Nothing in it, and room for as much.
     fn empty(&mut self, len_bytes: usize) {
         self.bytes.clear();
-        self.bytes.reserve_exact(len_bytes);
+        if self.bytes.capacity() < len_bytes {
+            // A reservation would move what is of no use any more.
+            self.bytes = Vec::with_capacity(len_bytes);
+        }
         (self.unused, self.ordered) = (0, true);
     }
 
@@ -105,6 +108,7 @@ impl Arena {
     }
 
     /// Overwrites the record, in its place if it has room for the new one.
+    #[inline]
     fn replace(&mut self, slot: &mut Slot, record: &[u8]) {
         if record.len() > slot.room as usize {
             self.unused += LEN_BYTES + slot.room as usize;
@@ -120,6 +124,20 @@ impl Arena {
 
     fn hash(&self, slot: &Slot) -> u64 {
         slot_hash(key_of(self.record(slot)).unwrap_or_default())
+    }
+}
+
+/// The same as of slices, without a call where the head has 8 to 16 bytes, as most have.
+#[inline]
+fn starts_with(record: &[u8], head: &[u8]) -> bool {
+    let Some(record) = record.get(..head.len()) else {
+        return false;
+    };
+    match (head.first_chunk::<8>(), head.last_chunk::<8>()) {
+        (Some(first), Some(last)) if head.len() <= 16 => {
+            record.first_chunk() == Some(first) && record.last_chunk() == Some(last)
+        }
+        _ => record == head,
     }
 }
 
@@ -166,7 +184,7 @@ impl Bucket {
         let head = &record[..1 + key.len()];
         // The first byte is the key's length: equal heads mean equal keys.
         let arena = &self.arena;
-        let is_it = |slot: &Slot| arena.record(slot).starts_with(head);
+        let is_it = |slot: &Slot| starts_with(arena.record(slot), head);
         let stored = self.records.find_mut(hash, is_it);
         let grown = match &stored {
             Some(old) => record.len() as i64 - i64::from(old.len),
@@ -193,11 +211,16 @@ impl Bucket {
     }
 
     /// Makes an arena anew that is half unused.
+    #[inline]
     fn tidy(&mut self) {
         let unused = self.arena.unused;
-        if unused < UNUSED_MIN || unused < self.arena.bytes.len() / 2 {
-            return;
+        if unused >= UNUSED_MIN && unused >= self.arena.bytes.len() / 2 {
+            self.make_anew();
         }
+    }
+
+    #[cold]
+    fn make_anew(&mut self) {
         let old = std::mem::take(&mut self.arena);
         self.put_in_order(&old);
     }

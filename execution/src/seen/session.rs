@@ -13,10 +13,11 @@ const SLOTS: usize = CHUNK_SEQS as usize;
 /// A window that begins in the middle of a chunk touches one more than it spans.
 const CHUNKS_PER_SESSION: usize = (WINDOW / CHUNK_SEQS) as usize + 1;
 
-/// What is known of [`CHUNK_SEQS`] consecutive numbers. `used` has one bit per number.
+/// What is known of [`CHUNK_SEQS`] consecutive numbers. `used` has one bit per number, low word first:
+/// in two words, because a shift of 128 bits by a number takes ten instructions.
 #[derive(Debug, Clone)]
 struct Chunk {
-    used: u128,
+    used: [u64; 2],
     prints: [u64; SLOTS],
     heights: [u64; SLOTS],
     positions: [u32; SLOTS],
@@ -150,7 +151,7 @@ impl Session {
         let entry = ChunkRef {
             index,
             last_use: at,
-            chunk: Arc::new(Chunk::new()),
+            chunk: Arc::default(),
         };
         self.chunks.insert(found, entry);
         recency.chunks += 1;
@@ -201,7 +202,7 @@ impl Session {
     pub(super) fn encoded_len_bytes(&self) -> usize {
         let chunks = self.chunks.iter();
         36 + chunks
-            .map(|c| 36 + 20 * c.chunk.used.count_ones() as usize)
+            .map(|c| 36 + 20 * c.chunk.used().count_ones() as usize)
             .sum::<usize>()
     }
 
@@ -277,7 +278,7 @@ impl ChunkRef {
     }
 
     fn highest_seq(&self) -> Option<u64> {
-        let top = 127u64.checked_sub(u64::from(self.chunk.used.leading_zeros()))?;
+        let top = 127u64.checked_sub(u64::from(self.chunk.used().leading_zeros()))?;
         self.index.checked_mul(CHUNK_SEQS)?.checked_add(top)
     }
 
@@ -287,7 +288,7 @@ impl ChunkRef {
             height: Height(input.u64("chunk")?),
             position: input.u32("chunk")?,
         };
-        let mut chunk = Chunk::new();
+        let mut chunk = Chunk::default();
         let used = u128::from_le_bytes(input.array("chunk")?);
         ensure(used != 0, "chunk", "is empty")?;
         for slot in (0..SLOTS).filter(|slot| used >> slot & 1 == 1) {
@@ -306,20 +307,22 @@ impl ChunkRef {
     }
 }
 
-impl Chunk {
-    fn new() -> Chunk {
+impl Default for Chunk {
+    fn default() -> Chunk {
         Chunk {
-            used: 0,
+            used: [0; 2],
             prints: [0; SLOTS],
             heights: [0; SLOTS],
             positions: [0; SLOTS],
             digest: OnceLock::new(),
         }
     }
+}
 
+impl Chunk {
     /// Judges one number, and remembers it if it is fresh. The digest is to be forgotten before.
     fn judge(&mut self, slot: usize, print: u64, at: Place) -> Verdict {
-        if self.used >> slot & 1 == 0 {
+        if self.used[slot / 64] >> (slot % 64) & 1 == 0 {
             self.set(slot, print, at);
             return Verdict::Fresh;
         }
@@ -332,16 +335,21 @@ impl Chunk {
         }
     }
 
+    fn used(&self) -> u128 {
+        u128::from(self.used[0]) | u128::from(self.used[1]) << 64
+    }
+
     fn set(&mut self, slot: usize, print: u64, at: Place) {
-        self.used |= 1 << slot;
+        self.used[slot / 64] |= 1 << (slot % 64);
         self.prints[slot] = print;
         self.heights[slot] = at.height.0;
         self.positions[slot] = at.position;
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.used.to_le_bytes());
-        for slot in (0..SLOTS).filter(|slot| self.used >> slot & 1 == 1) {
+        let used = self.used();
+        out.extend_from_slice(&used.to_le_bytes());
+        for slot in (0..SLOTS).filter(|slot| used >> slot & 1 == 1) {
             out.extend_from_slice(&self.prints[slot].to_le_bytes());
             out.extend_from_slice(&self.heights[slot].to_le_bytes());
             out.extend_from_slice(&self.positions[slot].to_le_bytes());
