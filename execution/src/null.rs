@@ -18,7 +18,7 @@ impl Application for Null {
     fn name(&self) -> &'static str {
         "null"
     }
-    fn read<'a>(&self, _payload: &'a [u8]) {}
+    fn read(&self, _payload: &[u8]) {}
     fn execute(&mut self, _session: &SessionId, _op: &()) -> Outcome {
         Outcome::Applied
     }
