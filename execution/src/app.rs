@@ -12,12 +12,17 @@ use crate::parts::{Input, Parts, RestoreError};
 /// A deterministic state machine: outcome and next state are functions of the state and the
 /// arguments alone. No input may panic. `clone` must be cheap (shared parts, copied on write).
 pub trait Application: Parts + Clone + Send {
+    /// A payload as it is understood, with what can be told of it without the state.
+    type Op<'a>: Copy;
+
     fn name(&self) -> &'static str;
-    /// Applies one ordered transaction: [`Outcome::Applied`] or [`Outcome::Rejected`], nothing else.
-    fn execute(&mut self, session: &SessionId, payload: &[u8]) -> Outcome;
-    /// Hint that these transactions come next: touches the memory that they will need, so that its
+    /// Reads a payload: once, for [`Application::warm`] and [`Application::execute`].
+    fn read<'a>(&self, payload: &'a [u8]) -> Self::Op<'a>;
+    /// Hint that these operations come next: touches the memory that they will need, so that its
     /// cache misses overlap instead of following one another. Changes nothing.
-    fn warm(&self, _txs: &[TxRef<'_>]) {}
+    fn warm(&self, _txs: &[(TxRef<'_>, Self::Op<'_>)]) {}
+    /// Applies one ordered transaction: [`Outcome::Applied`] or [`Outcome::Rejected`], nothing else.
+    fn execute(&mut self, session: &SessionId, op: &Self::Op<'_>) -> Outcome;
     /// Answers from the present state.
     fn query(&self, query: &[u8]) -> Bytes;
 }
@@ -57,7 +62,7 @@ impl AppKind {
     }
 }
 
-/// One of the applications, without a virtual call per transaction.
+/// One of the applications. The executor looks once per batch which it is.
 #[derive(Debug, Clone)]
 pub enum App {
     Kv(Kv),
@@ -89,17 +94,12 @@ macro_rules! each {
     };
 }
 
-impl Application for App {
-    fn name(&self) -> &'static str {
+impl App {
+    pub fn name(&self) -> &'static str {
         each!(self, app => app.name())
     }
-    fn execute(&mut self, session: &SessionId, payload: &[u8]) -> Outcome {
-        each!(self, app => app.execute(session, payload))
-    }
-    fn warm(&self, txs: &[TxRef<'_>]) {
-        each!(self, app => app.warm(txs))
-    }
-    fn query(&self, query: &[u8]) -> Bytes {
+    /// Answers from the present state.
+    pub fn query(&self, query: &[u8]) -> Bytes {
         each!(self, app => app.query(query))
     }
 }
@@ -111,8 +111,11 @@ impl Parts for App {
     fn part_len_bytes(&self, part: usize) -> usize {
         each!(self, app => app.part_len_bytes(part))
     }
-    fn part_digest(&self, part: usize) -> Digest {
-        each!(self, app => app.part_digest(part))
+    fn stripe_parts(&self) -> usize {
+        each!(self, app => app.stripe_parts())
+    }
+    fn stripe_digest(&self, stripe: usize) -> Digest {
+        each!(self, app => app.stripe_digest(stripe))
     }
     fn encode_part(&self, part: usize, out: &mut Vec<u8>) {
         each!(self, app => app.encode_part(part, out))

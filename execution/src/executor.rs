@@ -86,53 +86,26 @@ impl Executor {
             "block {height} after block {}",
             self.height
         );
-        let mut tally = Tally::default();
-        let mut at = Place {
-            height,
-            position: 0,
+        let mut run = Run {
+            seen: &mut self.seen,
+            tally: Tally::default(),
+            at: Place {
+                height,
+                position: 0,
+            },
         };
         for (index, batch) in batches.iter().enumerate() {
-            for group in groups(&batch.bytes) {
-                let mut rest = group.txs();
-                loop {
-                    let mut window = [TxRef {
-                        seq: 0,
-                        payload: &[],
-                    }; WINDOW_TXS];
-                    let mut len = 0;
-                    for (slot, tx) in window.iter_mut().zip(rest.by_ref()) {
-                        *slot = tx;
-                        len += 1;
-                    }
-                    if len == 0 {
-                        break;
-                    }
-                    let txs = &window[..len];
-                    self.app.warm(txs);
-                    let (app, tally) = (&mut self.app, &mut tally);
-                    at = self
-                        .seen
-                        .admit(&group.session, txs, at, |tx, at, print, verdict| {
-                            let (outcome, place) = match verdict {
-                                Verdict::Fresh => (app.execute(&group.session, tx.payload), at),
-                                Verdict::Duplicate(first) => (Outcome::Duplicate, first),
-                                Verdict::Reused => (Outcome::SequenceReused, at),
-                                Verdict::Below => (Outcome::BelowWindow, at),
-                            };
-                            tally.add(tx.payload.len(), print, outcome);
-                            if batch.receipts {
-                                let entry = Entry {
-                                    seq: tx.seq,
-                                    height: place.height,
-                                    position: place.position,
-                                    outcome,
-                                };
-                                sink(index, &group.session, entry);
-                            }
-                        });
+            let mut tell = |session: &SessionId, entry| {
+                if batch.receipts {
+                    sink(index, session, entry);
                 }
+            };
+            match &mut self.app {
+                App::Kv(kv) => run.batch(kv, &batch.bytes, &mut tell),
+                App::Null(null) => run.batch(null, &batch.bytes, &mut tell),
             }
         }
+        let tally = run.tally;
         self.seen.end_block();
         self.height = height;
         self.ledger = tally.ledger(self.ledger, height, batches);
@@ -181,6 +154,71 @@ impl Executor {
     /// the bounds of [`crate::kv`] and [`crate::seen`].
     pub fn restore(bytes: &[u8], expected: Digest) -> Result<Executor, RestoreError> {
         restore(bytes, expected)
+    }
+}
+
+/// What goes on while a block executes, beside the application.
+struct Run<'a> {
+    seen: &'a mut Seen,
+    tally: Tally,
+    /// Place of the next transaction.
+    at: Place,
+}
+
+impl Run<'_> {
+    fn batch<A: Application>(
+        &mut self,
+        app: &mut A,
+        bytes: &[u8],
+        tell: &mut impl FnMut(&SessionId, Entry),
+    ) {
+        let mut window = Vec::with_capacity(WINDOW_TXS);
+        for group in groups(bytes) {
+            let mut rest = group.txs();
+            loop {
+                window.clear();
+                while window.len() < WINDOW_TXS
+                    && let Some(tx) = rest.next()
+                {
+                    window.push((tx, app.read(tx.payload)));
+                }
+                if window.is_empty() {
+                    break;
+                }
+                app.warm(&window);
+                self.window(app, &group.session, &window, tell);
+            }
+        }
+    }
+
+    /// Transactions of one session.
+    fn window<A: Application>(
+        &mut self,
+        app: &mut A,
+        session: &SessionId,
+        txs: &[(TxRef<'_>, A::Op<'_>)],
+        tell: &mut impl FnMut(&SessionId, Entry),
+    ) {
+        let tally = &mut self.tally;
+        let on = |(tx, op): &(TxRef<'_>, A::Op<'_>), at: Place, print, verdict| {
+            let (outcome, place) = match verdict {
+                Verdict::Fresh => (app.execute(session, op), at),
+                Verdict::Duplicate(first) => (Outcome::Duplicate, first),
+                Verdict::Reused => (Outcome::SequenceReused, at),
+                Verdict::Below => (Outcome::BelowWindow, at),
+            };
+            tally.add(tx.payload.len(), print, outcome);
+            tell(
+                session,
+                Entry {
+                    seq: tx.seq,
+                    height: place.height,
+                    position: place.position,
+                    outcome,
+                },
+            );
+        };
+        self.at = self.seen.admit(session, txs, self.at, on);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! State is cut into parts (buckets by a fixed hash of the key). Each part is shared by reference
 //! count and copied on its first write after a snapshot, so that a snapshot costs one reference per
-//! part. A part's digest is computed when somebody asks and kept until the part changes.
+//! part. Digests are of stripes of some parts, computed when somebody asks and kept until one changes.
 //!
 //! Everything observable (outcomes, digests, encodings) is a function of the executed blocks alone.
 //! Hash tables inside a part are seeded per process against flooding; their order is never seen,

@@ -13,10 +13,13 @@ use crate::parts::{Input, Parts, RestoreError};
 pub struct Null;
 
 impl Application for Null {
+    type Op<'a> = ();
+
     fn name(&self) -> &'static str {
         "null"
     }
-    fn execute(&mut self, _session: &SessionId, _payload: &[u8]) -> Outcome {
+    fn read(&self, _payload: &[u8]) {}
+    fn execute(&mut self, _session: &SessionId, _op: &()) -> Outcome {
         Outcome::Applied
     }
     fn query(&self, _query: &[u8]) -> Bytes {
@@ -31,7 +34,10 @@ impl Parts for Null {
     fn part_len_bytes(&self, _part: usize) -> usize {
         0
     }
-    fn part_digest(&self, _part: usize) -> Digest {
+    fn stripe_parts(&self) -> usize {
+        1
+    }
+    fn stripe_digest(&self, _stripe: usize) -> Digest {
         Digest::ZERO
     }
     fn encode_part(&self, _part: usize, _out: &mut Vec<u8>) {}

@@ -1,4 +1,5 @@
-//! State as a list of parts: the unit of copying, of digests and of transfer.
+//! State as a list of parts, the unit of copying and of transfer; some parts in a row are a stripe, the
+//! unit of digests.
 
 use thiserror::Error;
 use types::Digest;
@@ -31,10 +32,16 @@ pub trait Parts {
     fn parts(&self) -> usize;
     /// Length of [`Parts::encode_part`] in bytes, without encoding it.
     fn part_len_bytes(&self, part: usize) -> usize;
-    /// Digest of one part's content; zero for an empty part. Kept until the part changes.
-    fn part_digest(&self, part: usize) -> Digest;
+    /// Parts of a stripe; [`Parts::parts`] is a multiple.
+    fn stripe_parts(&self) -> usize;
+    /// Digest of one stripe's content; zero for an empty one. Kept until one of its parts changes.
+    fn stripe_digest(&self, stripe: usize) -> Digest;
     /// Appends the canonical encoding of one part.
     fn encode_part(&self, part: usize, out: &mut Vec<u8>);
+    /// Number of stripes.
+    fn stripes(&self) -> usize {
+        self.parts() / self.stripe_parts()
+    }
     /// Fills one part of a fresh state from its encoding. Memory taken is linear in the input, or
     /// bounded by the state's own limits.
     fn restore_part(&mut self, part: usize, input: &mut Input<'_>) -> Result<(), RestoreError>;

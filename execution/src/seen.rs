@@ -31,7 +31,7 @@ use crate::hash::{fingerprint, part_of, slot_hash};
 use crate::parts::{Input, Parts, RestoreError, ensure};
 pub use floors::CELLS;
 use floors::Floors;
-use session::{Session, Step};
+use session::Session;
 
 /// Sequence numbers that a session's window spans.
 pub const WINDOW: u64 = 8192;
@@ -188,37 +188,31 @@ impl Seen {
         self.recency.chunks
     }
 
-    /// Feeds transactions of one session through the set, in order, the first at `from`. `on` gets
-    /// each with its place, its fingerprint and the verdict. Returns the place after the last.
-    pub fn admit<'a>(
+    /// Feeds transactions of one session through the set, in order, the first at `from`; each with
+    /// whatever the caller knows of it. `on` gets each with its place, its fingerprint and the verdict.
+    /// Returns the place after the last.
+    pub fn admit<'a, T>(
         &mut self,
         id: &SessionId,
-        txs: &[TxRef<'a>],
+        txs: &[(TxRef<'a>, T)],
         from: Place,
-        mut on: impl FnMut(&TxRef<'a>, Place, u64, Verdict),
+        mut on: impl FnMut(&(TxRef<'a>, T), Place, u64, Verdict),
     ) -> Place {
         let mut at = from;
-        let mut txs = txs.iter();
+        let mut left = txs;
         loop {
-            // A look at the next one, not its removal: it may need a chunk first.
             if let Some(session) = self.state.find_mut(id) {
-                while let Some(tx) = txs.as_slice().first() {
-                    let print = fingerprint(tx.payload);
-                    match session.step(tx.seq, print, at, &mut self.recency) {
-                        Step::Known(verdict) => on(tx, at, print, verdict),
-                        Step::NeedsChunk => break,
-                    }
-                    at.position = at.position.saturating_add(1);
-                    txs.next();
-                }
+                left = session.admit(left, &mut at, &mut self.recency, &mut on);
             }
-            let Some(tx) = txs.as_slice().first() else {
+            // A chunk is missing for the first that is left.
+            let Some((one, rest)) = left.split_first() else {
                 return at;
             };
-            if !self.make_chunk(id, tx.seq, at) {
-                on(tx, at, fingerprint(tx.payload), Verdict::Below);
+            let (seq, payload) = (one.0.seq, one.0.payload);
+            if !self.make_chunk(id, seq, at) {
+                on(one, at, fingerprint(payload), Verdict::Below);
                 at.position = at.position.saturating_add(1);
-                txs.next();
+                left = rest;
             }
         }
     }
@@ -299,7 +293,11 @@ impl Parts for State {
         }
     }
 
-    fn part_digest(&self, part: usize) -> Digest {
+    fn stripe_parts(&self) -> usize {
+        1
+    }
+
+    fn stripe_digest(&self, part: usize) -> Digest {
         match self.buckets.get(part) {
             Some(bucket) => bucket.digest(),
             None => self.floors.page_digest(part - BUCKETS),

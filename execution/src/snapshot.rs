@@ -71,12 +71,12 @@ impl Snapshot {
         self.app.parts() + self.seen.parts()
     }
 
-    /// Hashes one part ahead of [`Snapshot::digest`], so that a thread with other duties can do it piece
-    /// by piece.
+    /// Hashes what one part belongs to ahead of [`Snapshot::digest`], so that a thread with other duties
+    /// can do it piece by piece. A stripe is hashed with the first of its parts that is asked for.
     pub fn digest_part(&self, part: usize) {
         match part.checked_sub(self.app.parts()) {
-            None => self.app.part_digest(part),
-            Some(part) => self.seen.part_digest(part),
+            None => self.app.stripe_digest(part / self.app.stripe_parts()),
+            Some(part) => self.seen.stripe_digest(part / self.seen.stripe_parts()),
         };
     }
 
@@ -169,19 +169,19 @@ impl Snapshot {
     }
 }
 
-/// Root over height, ledger and the digests of all parts.
+/// Root over height, ledger and the digests of all stripes.
 pub(crate) fn state_digest(app: &App, seen: &State, height: Height, ledger: Digest) -> Digest {
-    let mut bytes = Vec::with_capacity(64 + 32 * (app.parts() + seen.parts()));
+    let mut bytes = Vec::with_capacity(64 + 32 * (app.stripes() + seen.stripes()));
     bytes.push(app.kind().tag());
     bytes.extend_from_slice(&height.0.to_le_bytes());
     bytes.extend_from_slice(&ledger.0);
-    for part in 0..app.parts() {
-        bytes.extend_from_slice(&app.part_digest(part).0);
+    for stripe in 0..app.stripes() {
+        bytes.extend_from_slice(&app.stripe_digest(stripe).0);
     }
-    for part in 0..seen.parts() {
-        bytes.extend_from_slice(&seen.part_digest(part).0);
+    for stripe in 0..seen.stripes() {
+        bytes.extend_from_slice(&seen.stripe_digest(stripe).0);
     }
-    Digest::of("reforge state v1", &bytes)
+    Digest::of("reforge state v2", &bytes)
 }
 
 pub(crate) fn restore(bytes: &[u8], expected: Digest) -> Result<Executor, RestoreError> {

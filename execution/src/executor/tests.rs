@@ -198,12 +198,12 @@ fn digests_are_pinned() {
         null.state_digest().to_string(),
     ];
     let expected: [&str; 6] = [
-        "02a24755c1b8018580b2f6996a8786089e2860f7360857fd6fc4f26ee7f3702a",
+        "c66de96bda5a3d1f7455ff59d8038fbb12e8ab2d76960d1e1baeb307245c0350",
         "377472b584706e8702430428acb0b015669eab499d4ce6034c1fd9c8970c9363",
-        "d26889360b701fde5a660b870f7e73e8c07a61aa1a46fbdf430d46514ce49ab6",
+        "9fdd11b8a99247cdb865f980627a36eaa0c806b5fed8d6e400bbff2ada9ef359",
         "aeb99799f62a42954dc1ba004889d109b2f2b6a689b63047d011066ca305ad5d",
         "ed24b28b56ae05f226e762e85b1c554ef2c048b3df8082775a4ba0e002ac1bc4",
-        "74ba9eb4471d72c917681af67fda6c5bfdd70b5ac7206ca6432ba20bbcea1175",
+        "81efaf80b2c98a718f4eee07b4d35df9caa922e207bb6d789a58edc6a7b28247",
     ];
     assert_eq!(found, expected);
 }

@@ -1,16 +1,13 @@
 //! One part of the `kv` state.
 
-use std::sync::OnceLock;
-
 use hashbrown::HashTable;
-use types::Digest;
 
+use super::ITEM_OVERHEAD_BYTES;
 use super::format::key_of;
-use super::{BUCKETS, ITEM_OVERHEAD_BYTES};
-use crate::hash::{part_of, slot_hash};
+use super::op::Home;
+use crate::hash::{Sink, slot_hash, slot_hash_of};
 use crate::parts::{Input, RestoreError, ensure};
 
-const DOMAIN: &str = "reforge kv bucket v2";
 /// A length that no record has: ends them in the encoding.
 const RECORDS_END: [u8; LEN_BYTES] = [0; LEN_BYTES];
 /// Bytes of one account in the encoding.
@@ -50,7 +47,6 @@ pub(super) struct Bucket {
     arena: Arena,
     accounts: HashTable<Account>,
     records_bytes: usize,
-    digest: OnceLock<Digest>,
 }
 
 /// Bytes of a record's length before it.
@@ -86,7 +82,10 @@ impl Arena {
     /// Nothing in it, and room for as much.
     fn empty(&mut self, len_bytes: usize) {
         self.bytes.clear();
-        self.bytes.reserve_exact(len_bytes);
+        if self.bytes.capacity() < len_bytes {
+            // A reservation would move what is of no use any more.
+            self.bytes = Vec::with_capacity(len_bytes);
+        }
         (self.unused, self.ordered) = (0, true);
     }
 
@@ -109,6 +108,7 @@ impl Arena {
     }
 
     /// Overwrites the record, in its place if it has room for the new one.
+    #[inline]
     fn replace(&mut self, slot: &mut Slot, record: &[u8]) {
         if record.len() > slot.room as usize {
             self.unused += LEN_BYTES + slot.room as usize;
@@ -127,8 +127,18 @@ impl Arena {
     }
 }
 
-fn account_hash(id: u64) -> u64 {
-    slot_hash(&id.to_le_bytes())
+/// The same as of slices, without a call where the head has 8 to 16 bytes, as most have.
+#[inline]
+fn starts_with(record: &[u8], head: &[u8]) -> bool {
+    let Some(record) = record.get(..head.len()) else {
+        return false;
+    };
+    match (head.first_chunk::<8>(), head.last_chunk::<8>()) {
+        (Some(first), Some(last)) if head.len() <= 16 => {
+            record.first_chunk() == Some(first) && record.last_chunk() == Some(last)
+        }
+        _ => record == head,
+    }
 }
 
 impl Bucket {
@@ -137,7 +147,6 @@ impl Bucket {
         self.records.clone_from(&other.records);
         self.accounts.clone_from(&other.accounts);
         self.records_bytes = other.records_bytes;
-        self.digest = other.digest.clone();
         match other.arena.ordered {
             true => {
                 self.arena.empty(other.arena.bytes.len());
@@ -147,9 +156,9 @@ impl Bucket {
         }
     }
 
-    pub(super) fn value(&self, key: &[u8]) -> Option<&[u8]> {
+    pub(super) fn value(&self, key: &[u8], hash: u64) -> Option<&[u8]> {
         let is_it = |slot: &Slot| key_of(self.arena.record(slot)) == Some(key);
-        let slot = self.records.find(slot_hash(key), is_it)?;
+        let slot = self.records.find(hash, is_it)?;
         self.arena.record(slot).get(1 + key.len()..)
     }
 
@@ -164,19 +173,18 @@ impl Bucket {
         slot.map_or(0, |account| account.balance as usize)
     }
 
-    /// A record that is likely under `hash`, without looking into it.
-    pub(super) fn candidate(&self, hash: u64) -> Option<&[u8]> {
-        let slot = self.records.iter_hash(hash).next()?;
-        Some(self.arena.record(slot))
+    /// A record that is likely under `hash`, without looking into it; empty if there is none.
+    pub(super) fn candidate(&self, hash: u64) -> &[u8] {
+        let slot = self.records.iter_hash(hash).next();
+        slot.map_or(&[], |slot| self.arena.record(slot))
     }
 
     /// By how much the counted size changes; none if it would grow by more than `room`.
-    pub(super) fn put(&mut self, record: &[u8], key: &[u8], room: u64) -> Option<i64> {
-        let hash = slot_hash(key);
+    pub(super) fn put(&mut self, record: &[u8], key: &[u8], hash: u64, room: u64) -> Option<i64> {
         let head = &record[..1 + key.len()];
         // The first byte is the key's length: equal heads mean equal keys.
         let arena = &self.arena;
-        let is_it = |slot: &Slot| arena.record(slot).starts_with(head);
+        let is_it = |slot: &Slot| starts_with(arena.record(slot), head);
         let stored = self.records.find_mut(hash, is_it);
         let grown = match &stored {
             Some(old) => record.len() as i64 - i64::from(old.len),
@@ -198,17 +206,21 @@ impl Bucket {
                 self.records.insert_unique(hash, slot, rehash);
             }
         }
-        self.digest.take();
         self.tidy();
         Some(grown)
     }
 
     /// Makes an arena anew that is half unused.
+    #[inline]
     fn tidy(&mut self) {
         let unused = self.arena.unused;
-        if unused < UNUSED_MIN || unused < self.arena.bytes.len() / 2 {
-            return;
+        if unused >= UNUSED_MIN && unused >= self.arena.bytes.len() / 2 {
+            self.make_anew();
         }
+    }
+
+    #[cold]
+    fn make_anew(&mut self) {
         let old = std::mem::take(&mut self.arena);
         self.put_in_order(&old);
     }
@@ -225,46 +237,26 @@ impl Bucket {
         self.arena.ordered = true;
     }
 
-    pub(super) fn balance(&self, id: u64) -> Option<u64> {
-        let account = self.accounts.find(account_hash(id), |a| a.id == id)?;
+    #[inline]
+    pub(super) fn balance(&self, id: u64, hash: u64) -> Option<u64> {
+        let account = self.accounts.find(hash, |a| a.id == id)?;
         Some(account.balance)
     }
 
-    pub(super) fn set_balance(&mut self, id: u64, balance: u64) {
-        let hash = account_hash(id);
+    #[inline]
+    pub(super) fn set_balance(&mut self, id: u64, hash: u64, balance: u64) {
         match self.accounts.find_mut(hash, |a| a.id == id) {
             Some(account) => account.balance = balance,
             None => {
-                let rehash = |a: &Account| account_hash(a.id);
+                let rehash = |a: &Account| slot_hash_of(a.id);
                 self.accounts
                     .insert_unique(hash, Account { id, balance }, rehash);
             }
         }
-        self.digest.take();
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty() && self.accounts.is_empty()
-    }
-
-    pub(super) fn digest(&self) -> Digest {
-        *self.digest.get_or_init(|| {
-            if self.is_empty() {
-                return Digest::ZERO;
-            }
-            let mut rest = Vec::new();
-            match self.arena.ordered {
-                true => {
-                    self.encode_rest(&mut rest);
-                    Digest::of_all(DOMAIN, [&self.arena.bytes[..], &rest])
-                }
-                false => {
-                    rest.reserve(self.encoded_len_bytes());
-                    self.encode(&mut rest);
-                    Digest::of(DOMAIN, &rest)
-                }
-            }
-        })
     }
 
     pub(super) fn encoded_len_bytes(&self) -> usize {
@@ -275,30 +267,25 @@ impl Bucket {
 
     /// `{ len:u32 record } 0:u32 accounts:u32 { id:u64 balance:u64 }`, both in order. Records come first:
     /// with a count before them they would be hashed out of step with the hash's chunks, at half the speed.
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, out: &mut impl Sink) {
         match self.arena.ordered {
-            true => out.extend_from_slice(&self.arena.bytes),
+            true => out.put(&self.arena.bytes),
             false => {
                 let slots = self.records.iter();
                 let mut records: Vec<&[u8]> = slots.map(|slot| self.arena.record(slot)).collect();
                 records.sort_unstable();
                 for record in records {
-                    out.extend_from_slice(&(record.len() as u32).to_le_bytes());
-                    out.extend_from_slice(record);
+                    out.put(&(record.len() as u32).to_le_bytes());
+                    out.put(record);
                 }
             }
         }
-        self.encode_rest(out);
-    }
-
-    fn encode_rest(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&RECORDS_END);
-        let mut accounts: Vec<&Account> = self.accounts.iter().collect();
+        out.put(&RECORDS_END);
+        out.put(&(self.accounts.len() as u32).to_le_bytes());
+        let mut accounts: Vec<Account> = self.accounts.iter().copied().collect();
         accounts.sort_unstable_by_key(|account| account.id);
-        out.extend_from_slice(&(accounts.len() as u32).to_le_bytes());
-        for account in accounts {
-            out.extend_from_slice(&account.id.to_le_bytes());
-            out.extend_from_slice(&account.balance.to_le_bytes());
+        for Account { id, balance } in accounts {
+            out.put(&(u128::from(id) | u128::from(balance) << 64).to_le_bytes());
         }
     }
 
@@ -319,102 +306,27 @@ impl Bucket {
             let record = input.slice("kv record", len)?;
             let key = key_of(record).unwrap_or_default();
             ensure(!key.is_empty(), "kv record", "has no key of 1 to 64 bytes")?;
-            ensure(
-                part_of(key, BUCKETS) == part,
-                "kv record",
-                "is in a wrong bucket",
-            )?;
-            ensure(bucket.value(key).is_none(), "kv record", "appears twice")?;
+            let home = Home::of_key(key);
+            ensure(home.part == part, "kv record", "is in a wrong bucket")?;
+            let known = bucket.value(key, home.hash);
+            ensure(known.is_none(), "kv record", "appears twice")?;
             bytes += len as u64 + ITEM_OVERHEAD_BYTES;
             ensure(bytes <= room, "kv state", "exceeds its limit")?;
-            bucket.put(record, key, u64::MAX);
+            bucket.put(record, key, home.hash, u64::MAX);
         }
         for _ in 0..input.u32("kv accounts")? {
             let (id, balance) = (input.u64("kv account")?, input.u64("kv account")?);
-            let home = part_of(&id.to_le_bytes(), BUCKETS);
-            ensure(home == part, "kv account", "is in a wrong bucket")?;
-            ensure(bucket.balance(id).is_none(), "kv account", "appears twice")?;
+            let home = Home::of_account(id);
+            ensure(home.part == part, "kv account", "is in a wrong bucket")?;
+            let known = bucket.balance(id, home.hash);
+            ensure(known.is_none(), "kv account", "appears twice")?;
             bytes += ACCOUNT_LEN_BYTES + ITEM_OVERHEAD_BYTES;
             ensure(bytes <= room, "kv state", "exceeds its limit")?;
-            bucket.set_balance(id, balance);
+            bucket.set_balance(id, home.hash, balance);
         }
         Ok((bucket, bytes))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn records_that_grow_leave_no_more_than_as_much_unused_as_used() {
-        let mut bucket = Bucket::default();
-        let mut copy = Bucket::default();
-        let mut used_again = Bucket::default();
-        used_again.put(&[2, 8, 8, 8], &[8, 8], u64::MAX);
-        for round in 0..400usize {
-            for name in 0u8..8 {
-                // Each time a little longer, so that no place is used again.
-                let mut record = vec![1, name];
-                record.resize(16 + round, round as u8);
-                bucket.put(&record, &[name], u64::MAX).unwrap();
-                let arena = &bucket.arena;
-                let used = bucket.records_bytes + 8 * LEN_BYTES;
-                assert!(arena.bytes.len() <= 2 * used + UNUSED_MIN + record.len());
-                assert!(
-                    bucket
-                        .value(&[name])
-                        .unwrap()
-                        .iter()
-                        .all(|b| *b == round as u8)
-                );
-            }
-            if round == 200 {
-                copy = bucket.clone();
-                used_again.copy(&bucket);
-                assert_eq!(used_again.digest(), copy.digest());
-                assert_eq!(used_again.value(&[8, 8]), None);
-            }
-        }
-        assert!((0u8..8).all(|name| copy.value(&[name]).unwrap()[0] == 200));
-        // A shorter one stays where it is, and its room can be used again.
-        let before = bucket.arena.bytes.len();
-        for record in [&[1u8, 3, 9][..], &[1, 3, 8, 8, 8]] {
-            bucket.put(record, &[3], u64::MAX).unwrap();
-            assert_eq!(bucket.value(&[3]).unwrap(), &record[2..]);
-        }
-        assert_eq!(bucket.arena.bytes.len(), before);
-    }
-
-    #[test]
-    fn the_digest_is_that_of_the_encoding_however_the_records_lie() {
-        let mut bucket = Bucket::default();
-        let check = |bucket: &Bucket, ordered: bool| {
-            let mut bytes = Vec::new();
-            bucket.encode(&mut bytes);
-            assert_eq!(bytes.len(), bucket.encoded_len_bytes());
-            assert_eq!(bucket.digest(), Digest::of(DOMAIN, &bytes));
-            assert_eq!(bucket.arena.ordered, ordered);
-            bytes
-        };
-        for name in [5u8, 2, 9, 7] {
-            bucket.put(&[1, name, 0, name], &[name], u64::MAX).unwrap();
-        }
-        bucket.set_balance(3, 30);
-        let unordered = check(&bucket, false);
-        let mut copy = bucket.clone();
-        assert_eq!(check(&copy, true), unordered);
-        copy.put(&[1, 9, 8, 8], &[9], u64::MAX).unwrap();
-        assert_ne!(
-            check(&copy, true),
-            unordered,
-            "another value of the same length"
-        );
-        copy.put(&[1, 9, 8], &[9], u64::MAX).unwrap();
-        check(&copy, false);
-        copy.put(&[1, 1, 8], &[1], u64::MAX).unwrap();
-        let shorter = check(&copy, false);
-        assert_eq!(check(&copy.clone(), true), shorter);
-        assert_eq!(copy.clone().value(&[9]), Some(&[8][..]));
-    }
-}
+mod tests;

@@ -49,15 +49,13 @@ pub fn balance(account: u64, out: &mut Vec<u8>) {
 
 /// A parsed operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Op<'a> {
+pub(crate) enum Payload<'a> {
     /// `record` is the payload without its tag: the form in which it is stored.
     Put {
         record: &'a [u8],
         key: &'a [u8],
     },
-    Get {
-        key: &'a [u8],
-    },
+    Get,
     Transfer {
         from: u64,
         to: u64,
@@ -65,19 +63,20 @@ pub(crate) enum Op<'a> {
     },
 }
 
-impl<'a> Op<'a> {
-    pub(crate) fn parse(payload: &'a [u8]) -> Option<Op<'a>> {
+impl<'a> Payload<'a> {
+    #[inline]
+    pub(crate) fn parse(payload: &'a [u8]) -> Option<Payload<'a>> {
         let (tag, rest) = payload.split_first()?;
         match *tag {
-            PUT => Some(Op::Put {
+            PUT => Some(Payload::Put {
                 record: rest,
                 key: key_of(rest)?,
             }),
-            GET => whole_key(rest).map(|key| Op::Get { key }),
+            GET => whole_key(rest).map(|_| Payload::Get),
             TRANSFER => {
                 let (words, rest) = rest.as_chunks::<8>();
                 match (words, rest) {
-                    ([from, to, amount], []) => Some(Op::Transfer {
+                    ([from, to, amount], []) => Some(Payload::Transfer {
                         from: u64::from_le_bytes(*from),
                         to: u64::from_le_bytes(*to),
                         amount: u64::from_le_bytes(*amount),

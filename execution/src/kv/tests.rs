@@ -31,7 +31,8 @@ fn balance_query(account: u64) -> Vec<u8> {
 }
 
 fn run(kv: &mut Kv, payload: &[u8]) -> Outcome {
-    kv.execute(&NOBODY, payload)
+    let op = kv.read(payload);
+    kv.execute(&NOBODY, &op)
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn transfers_move_money_or_nothing() {
 #[test]
 fn a_balance_that_would_overflow_is_rejected() {
     let mut kv = Kv::new();
-    kv.set_balance(1, u64::MAX);
+    kv.set_balance(&Side::of(1), u64::MAX);
     assert_eq!(
         run(&mut kv, &transfer(2, 1, 1)),
         Outcome::Rejected(code::OVERFLOW)
@@ -139,7 +140,7 @@ fn a_full_state_refuses_growth_and_nothing_else() {
 /// Keys that all fall into part 0 and must share its table.
 fn keys_of_one_part(count: usize) -> Vec<Vec<u8>> {
     let keys = (0u64..).map(|i| i.to_le_bytes().to_vec());
-    keys.filter(|key| part_of(key, BUCKETS) == 0)
+    keys.filter(|key| Home::of_key(key).part == 0)
         .take(count)
         .collect()
 }
@@ -152,7 +153,7 @@ fn keys_aimed_at_one_part_are_all_kept() {
         assert_eq!(run(&mut kv, &put(key, key)), Outcome::Applied);
     }
     assert!(keys.iter().all(|key| kv.get(key) == Some(&key[..])));
-    let touched = (0..BUCKETS).filter(|part| kv.part_digest(*part) != Digest::ZERO);
+    let touched = (0..kv.stripes()).filter(|stripe| kv.stripe_digest(*stripe) != Digest::ZERO);
     assert_eq!(touched.count(), 1);
 }
 
@@ -235,9 +236,10 @@ proptest! {
     fn no_payload_and_no_query_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let mut kv = Kv::new();
         let tx = TxRef { seq: 0, payload: &bytes };
-        kv.warm(&[tx; WARM_TXS + 1]);
+        let op = kv.read(&bytes);
+        kv.warm(&[(tx, op); WARM_TXS + 1]);
         run(&mut kv, &bytes);
-        kv.warm(&[tx]);
+        kv.warm(&[(tx, op)]);
         kv.query(&bytes);
     }
 
@@ -269,8 +271,10 @@ proptest! {
             let mut input = Input::new(&bytes);
             restored.restore_part(part, &mut input).unwrap();
             prop_assert_eq!(input.left(), 0);
-            prop_assert_eq!(restored.part_digest(part), kv.part_digest(part));
-            prop_assert_eq!(reversed.part_digest(part), kv.part_digest(part));
+        }
+        for stripe in 0..kv.stripes() {
+            prop_assert_eq!(restored.stripe_digest(stripe), kv.stripe_digest(stripe));
+            prop_assert_eq!(reversed.stripe_digest(stripe), kv.stripe_digest(stripe));
         }
         prop_assert_eq!(restored.len_bytes(), kv.len_bytes());
         prop_assert_eq!(reversed.len_bytes(), kv.len_bytes());

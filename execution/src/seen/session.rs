@@ -2,20 +2,22 @@
 
 use std::sync::{Arc, OnceLock};
 
-use types::batch::SessionId;
+use types::batch::{SessionId, TxRef};
 use types::{Digest, Height};
 
 use super::{CHUNK_SEQS, Place, Recency, Use, Verdict, WINDOW};
+use crate::hash::fingerprint;
 use crate::parts::{Input, RestoreError, ensure};
 
 const SLOTS: usize = CHUNK_SEQS as usize;
 /// A window that begins in the middle of a chunk touches one more than it spans.
 const CHUNKS_PER_SESSION: usize = (WINDOW / CHUNK_SEQS) as usize + 1;
 
-/// What is known of [`CHUNK_SEQS`] consecutive numbers. `used` has one bit per number.
+/// What is known of [`CHUNK_SEQS`] consecutive numbers. `used` has one bit per number, low word first:
+/// in two words, because a shift of 128 bits by a number takes ten instructions.
 #[derive(Debug, Clone)]
 struct Chunk {
-    used: u128,
+    used: [u64; 2],
     prints: [u64; SLOTS],
     heights: [u64; SLOTS],
     positions: [u32; SLOTS],
@@ -43,14 +45,6 @@ pub(super) struct Session {
     chunks: Vec<ChunkRef>,
 }
 
-/// Outcome of one look into the window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    Known(Verdict),
-    /// Above the floor, and its chunk does not exist yet.
-    NeedsChunk,
-}
-
 impl Session {
     pub(super) fn new(id: SessionId, floor: u64) -> Session {
         Session {
@@ -69,41 +63,74 @@ impl Session {
         self.chunks.is_empty()
     }
 
-    /// Judges one transaction and remembers it if it is fresh.
-    pub(super) fn step(&mut self, seq: u64, print: u64, at: Place, recency: &mut Recency) -> Step {
-        if seq < self.floor || seq == u64::MAX {
-            return Step::Known(Verdict::Below);
+    /// Judges transactions in order and remembers those that are fresh; returns what is left at the first
+    /// that is above the floor and whose chunk does not exist yet.
+    pub(super) fn admit<'t, 'a, T>(
+        &mut self,
+        mut left: &'t [(TxRef<'a>, T)],
+        at: &mut Place,
+        recency: &mut Recency,
+        on: &mut impl FnMut(&(TxRef<'a>, T), Place, u64, Verdict),
+    ) -> &'t [(TxRef<'a>, T)] {
+        while let Some((one, rest)) = left.split_first() {
+            let seq = one.0.seq;
+            if seq < self.floor || seq == u64::MAX {
+                on(one, *at, fingerprint(one.0.payload), Verdict::Below);
+                at.position = at.position.saturating_add(1);
+                left = rest;
+                continue;
+            }
+            let Some(found) = self.position(seq / CHUNK_SEQS) else {
+                break;
+            };
+            left = self.run(found, left, at, recency, on);
         }
-        let index = seq / CHUNK_SEQS;
-        let Some(found) = self.position(index) else {
-            return Step::NeedsChunk;
-        };
+        left
+    }
+
+    /// Transactions in a row with numbers of one chunk, which is found and made an own one once for all
+    /// of them. The floor rises after them: it follows the highest number at the distance of a window,
+    /// so that it stays below every number of a chunk that raises it.
+    fn run<'t, 'a, T>(
+        &mut self,
+        found: usize,
+        mut left: &'t [(TxRef<'a>, T)],
+        at: &mut Place,
+        recency: &mut Recency,
+        on: &mut impl FnMut(&(TxRef<'a>, T), Place, u64, Verdict),
+    ) -> &'t [(TxRef<'a>, T)] {
+        let (floor, mut high) = (self.floor, self.high);
         let entry = &mut self.chunks[found];
+        let index = entry.index;
         if entry.last_use.height != at.height {
-            entry.last_use = at;
+            entry.last_use = *at;
             recency.queue.push_back(Use {
-                at,
+                at: *at,
                 session: self.id,
                 chunk: index,
             });
         }
-        let slot = (seq % CHUNK_SEQS) as usize;
-        let known = &entry.chunk;
-        if known.used >> slot & 1 == 1 {
-            return Step::Known(match known.prints[slot] == print {
-                true => Verdict::Duplicate(Place {
-                    height: Height(known.heights[slot]),
-                    position: known.positions[slot],
-                }),
-                false => Verdict::Reused,
-            });
+        let chunk = Arc::make_mut(&mut entry.chunk);
+        chunk.digest.take();
+        while let Some((one, rest)) = left.split_first() {
+            let TxRef { seq, payload } = one.0;
+            if seq / CHUNK_SEQS != index || seq < floor || seq == u64::MAX {
+                break;
+            }
+            let print = fingerprint(payload);
+            let verdict = chunk.judge((seq % CHUNK_SEQS) as usize, print, *at);
+            if verdict == Verdict::Fresh {
+                high = high.max(seq);
+            }
+            on(one, *at, print, verdict);
+            at.position = at.position.saturating_add(1);
+            left = rest;
         }
-        Arc::make_mut(&mut entry.chunk).set(slot, print, at);
-        if seq > self.high {
-            self.high = seq;
+        if high > self.high {
+            self.high = high;
             self.slide(recency);
         }
-        Step::Known(Verdict::Fresh)
+        left
     }
 
     /// Index in `chunks`; the newest chunk is the likeliest.
@@ -124,7 +151,7 @@ impl Session {
         let entry = ChunkRef {
             index,
             last_use: at,
-            chunk: Arc::new(Chunk::new()),
+            chunk: Arc::default(),
         };
         self.chunks.insert(found, entry);
         recency.chunks += 1;
@@ -175,7 +202,7 @@ impl Session {
     pub(super) fn encoded_len_bytes(&self) -> usize {
         let chunks = self.chunks.iter();
         36 + chunks
-            .map(|c| 36 + 20 * c.chunk.used.count_ones() as usize)
+            .map(|c| 36 + 20 * c.chunk.used().count_ones() as usize)
             .sum::<usize>()
     }
 
@@ -251,7 +278,7 @@ impl ChunkRef {
     }
 
     fn highest_seq(&self) -> Option<u64> {
-        let top = 127u64.checked_sub(u64::from(self.chunk.used.leading_zeros()))?;
+        let top = 127u64.checked_sub(u64::from(self.chunk.used().leading_zeros()))?;
         self.index.checked_mul(CHUNK_SEQS)?.checked_add(top)
     }
 
@@ -261,7 +288,7 @@ impl ChunkRef {
             height: Height(input.u64("chunk")?),
             position: input.u32("chunk")?,
         };
-        let mut chunk = Chunk::new();
+        let mut chunk = Chunk::default();
         let used = u128::from_le_bytes(input.array("chunk")?);
         ensure(used != 0, "chunk", "is empty")?;
         for slot in (0..SLOTS).filter(|slot| used >> slot & 1 == 1) {
@@ -280,28 +307,49 @@ impl ChunkRef {
     }
 }
 
-impl Chunk {
-    fn new() -> Chunk {
+impl Default for Chunk {
+    fn default() -> Chunk {
         Chunk {
-            used: 0,
+            used: [0; 2],
             prints: [0; SLOTS],
             heights: [0; SLOTS],
             positions: [0; SLOTS],
             digest: OnceLock::new(),
         }
     }
+}
+
+impl Chunk {
+    /// Judges one number, and remembers it if it is fresh. The digest is to be forgotten before.
+    fn judge(&mut self, slot: usize, print: u64, at: Place) -> Verdict {
+        if self.used[slot / 64] >> (slot % 64) & 1 == 0 {
+            self.set(slot, print, at);
+            return Verdict::Fresh;
+        }
+        match self.prints[slot] == print {
+            true => Verdict::Duplicate(Place {
+                height: Height(self.heights[slot]),
+                position: self.positions[slot],
+            }),
+            false => Verdict::Reused,
+        }
+    }
+
+    fn used(&self) -> u128 {
+        u128::from(self.used[0]) | u128::from(self.used[1]) << 64
+    }
 
     fn set(&mut self, slot: usize, print: u64, at: Place) {
-        self.used |= 1 << slot;
+        self.used[slot / 64] |= 1 << (slot % 64);
         self.prints[slot] = print;
         self.heights[slot] = at.height.0;
         self.positions[slot] = at.position;
-        self.digest.take();
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.used.to_le_bytes());
-        for slot in (0..SLOTS).filter(|slot| self.used >> slot & 1 == 1) {
+        let used = self.used();
+        out.extend_from_slice(&used.to_le_bytes());
+        for slot in (0..SLOTS).filter(|slot| used >> slot & 1 == 1) {
             out.extend_from_slice(&self.prints[slot].to_le_bytes());
             out.extend_from_slice(&self.heights[slot].to_le_bytes());
             out.extend_from_slice(&self.positions[slot].to_le_bytes());

@@ -21,7 +21,7 @@ fn one(seen: &mut Seen, id: SessionId, height: u64, seq: u64, payload: &[u8]) ->
 
 fn one_at(seen: &mut Seen, id: SessionId, at: Place, seq: u64, payload: &[u8]) -> Verdict {
     let mut got = None;
-    let txs = [TxRef { seq, payload }];
+    let txs = [(TxRef { seq, payload }, ())];
     seen.admit(&id, &txs, at, |_, _, _, v| got = Some(v));
     seen.end_block();
     got.expect("one verdict per transaction")
@@ -32,7 +32,7 @@ fn parts(state: &State) -> Vec<(Digest, Vec<u8>)> {
         let mut bytes = Vec::new();
         state.encode_part(part, &mut bytes);
         assert_eq!(bytes.len(), state.part_len_bytes(part));
-        (state.part_digest(part), bytes)
+        (state.stripe_digest(part), bytes)
     };
     (0..state.parts()).map(part).collect()
 }
@@ -43,7 +43,7 @@ fn restored(parts: &[(Digest, Vec<u8>)]) -> State {
         let mut input = Input::new(bytes);
         state.restore_part(part, &mut input).unwrap();
         assert_eq!(input.left(), 0);
-        assert_eq!(state.part_digest(part), *digest);
+        assert_eq!(state.stripe_digest(part), *digest);
     }
     state
 }
@@ -52,7 +52,7 @@ fn restored(parts: &[(Digest, Vec<u8>)]) -> State {
 fn duplicates_name_the_first_place_and_reuse_is_told_apart() {
     let mut seen = Seen::new();
     let txs = [(5, b"a"), (6, b"b"), (5, b"a"), (5, b"x"), (6, b"b")];
-    let txs = txs.map(|(seq, payload)| TxRef { seq, payload });
+    let txs = txs.map(|(seq, payload)| (TxRef { seq, payload }, ()));
     let mut got = Vec::new();
     let end = seen.admit(&ANNE, &txs, place(3, 10), |_, at, _, verdict| {
         got.push((at.position, verdict));
@@ -226,18 +226,19 @@ proptest! {
     ) {
         let (mut seen, mut model) = (Seen::new(), Model::default());
         for (height, block) in txs.chunks(per_block).enumerate() {
-            let txs: Vec<TxRef<'_>> = block
-                .iter()
-                .map(|(seq, payload)| TxRef { seq: *seq, payload: std::slice::from_ref(payload) })
-                .collect();
+            let txs: Vec<_> = block.iter().map(|(seq, payload)| {
+                (TxRef { seq: *seq, payload: std::slice::from_ref(payload) }, ())
+            }).collect();
             let mut got = Vec::new();
             let from = place(height as u64 + 1, 0);
-            seen.admit(&ANNE, &txs, from, |tx, at, _, verdict| got.push((tx.seq, at, verdict)));
+            seen.admit(&ANNE, &txs, from, |(tx, ()), at, _, verdict| {
+                got.push((tx.seq, at, verdict));
+            });
             seen.end_block();
             prop_assert_eq!(got.len(), txs.len());
             for (tx, (seq, at, verdict)) in txs.iter().zip(got) {
-                prop_assert_eq!(tx.seq, seq);
-                prop_assert_eq!(verdict, model.step(seq, tx.payload, at));
+                prop_assert_eq!(tx.0.seq, seq);
+                prop_assert_eq!(verdict, model.step(seq, tx.0.payload, at));
             }
         }
     }
