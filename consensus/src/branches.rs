@@ -389,6 +389,11 @@ impl Core {
         self.tree.block_id_at(height)
     }
 
+    /// The proof for the own committed block at `height`, made anew from headers.
+    pub fn proof_at(&self, height: Height) -> Option<CommitProof> {
+        self.tree.proof_at(height, self.rules.rule().chain_len())
+    }
+
     fn cut_at(&self, height: Height) -> Option<Arc<Vec<CutEntry>>> {
         if height == self.config.epoch.root_height {
             return Some(Arc::new(vec![CutEntry::default(); self.config.epoch.n]));

@@ -349,6 +349,22 @@ impl Tree {
         certs.reverse();
         (chain.len() >= chain_len).then_some(CommitProof { chain, certs })
     }
+
+    /// The proof for the committed block at `height`, out of the headers above it. None where too few of
+    /// them are kept, or the next blocks of consecutive views are further up than a proof may reach.
+    pub fn proof_at(&self, height: Height, chain_len: usize) -> Option<CommitProof> {
+        let block = self.committed_at(height)?.id;
+        for at in height.0..height.0 + PROOF_CHAIN_MAX as u64 {
+            let run = (at..at + chain_len as u64).map(|h| self.committed_at(Height(h)));
+            let run: Vec<&Block> = run.collect::<Option<_>>()?;
+            let follows = |pair: &[&Block]| pair[1].header.view == pair[0].header.view.next();
+            if run.windows(2).all(follows) {
+                let above = self.committed_at(Height(at + chain_len as u64))?;
+                return self.proof(block, &above.header.justify, chain_len);
+            }
+        }
+        None
+    }
 }
 
 /// The lane-wise maximum: a cut names only lanes that advance, each by a higher index.

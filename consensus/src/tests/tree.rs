@@ -101,6 +101,28 @@ fn proofs_convince_and_only_of_their_block() {
     }
 }
 
+/// Long after the certificates of a commit are forgotten, its headers still prove it.
+#[test]
+fn old_commits_are_proven_from_headers() {
+    let epoch = epoch(4);
+    // Views 3 and 6 were given up: a three-chain commits heights 1 and 2 only with the views from 7 on.
+    let blocks = chain(&epoch, &[1, 2, 4, 5, 7, 8, 9, 10]);
+    let mut tree = Tree::new(&epoch);
+    for block in &blocks {
+        put(&mut tree, block.clone()).unwrap();
+    }
+    tree.commit(blocks[7].id()).unwrap();
+    for (rule, len, last) in [(CommitRule::TwoChain, 2, 6), (CommitRule::ThreeChain, 3, 5)] {
+        for height in 1..=last {
+            let block = blocks[height as usize - 1].id();
+            let proof = tree.proof_at(Height(height), len).unwrap();
+            assert_eq!(proof.check(rule, &epoch, block), Ok(()), "height {height}");
+        }
+        assert_eq!(tree.proof_at(Height(last + 1), len), None);
+        assert_eq!(tree.proof_at(Height(9), len), None);
+    }
+}
+
 fn put(tree: &mut Tree, header: Arc<types::Header>) -> Result<types::BlockId, Misfit> {
     tree.insert(header, false)
 }

@@ -28,6 +28,8 @@ use crate::platform::Platform;
 
 /// A peer that is still in an epoch that ended is told so at most this often.
 const BEHIND_NS: u64 = 50_000_000;
+/// A peer in an epoch that is not known here is told where this replica comes from at most this often.
+const STRANGER_NS: u64 = 500_000_000;
 /// Messages kept of one peer for an epoch that this replica has not reached.
 const EARLY_PER_PEER_MAX: usize = 128;
 
@@ -50,6 +52,25 @@ pub(super) struct Past {
     pub root_state: Digest,
     pub store: BatchStore,
     pub proofs: BTreeMap<Height, Arc<CommitProof>>,
+}
+
+impl Past {
+    /// Whether a proof is of another block than was final here at its height.
+    pub fn differs(&self, other: &CommitProof) -> bool {
+        let Some(block) = other.block() else {
+            return false;
+        };
+        let own = self
+            .core
+            .executed_block(block.height, self.core.committed_height());
+        own.is_some_and(|own| own != block.id())
+    }
+
+    /// Proves what was final here at a height.
+    pub fn proof(&self, height: Height) -> Option<CommitProof> {
+        let known = self.proofs.get(&height).map(|proof| proof.as_ref().clone());
+        known.or_else(|| self.core.proof_at(height))
+    }
 }
 
 impl<P: Platform> Replica<P> {
@@ -128,7 +149,21 @@ impl<P: Platform> Replica<P> {
                     self.show_the_way(now, from, resumption);
                 }
             }
-            None => self.keep_early(from, message),
+            None => {
+                self.introduce(now, from);
+                self.keep_early(from, message);
+            }
+        }
+    }
+
+    /// A peer works in an epoch that this replica does not know: it may be further, or have ended the same
+    /// epoch in another way. Then how this one ended it here is all that both can judge.
+    fn introduce(&mut self, now: u64, to: ReplicaId) {
+        let due = self.behind_told_ns.get(to.index());
+        let due = due.is_some_and(|told| now >= *told + STRANGER_NS);
+        if let Some(step) = self.lineage.last().filter(|_| due) {
+            let resumption = step.resumption.clone();
+            self.show_the_way(now, to, resumption);
         }
     }
 

@@ -101,14 +101,17 @@ impl<P: Platform> Replica<P> {
 
     /// Proves what was committed here at a height.
     pub(super) fn serve_proof(&mut self, from: ReplicaId, height: Height) {
-        let past = self.past.as_ref().map(|past| &past.proofs);
-        let proofs = [Some(&self.proofs), past];
-        let known = proofs.iter().flatten().find_map(|p| p.get(&height));
-        if let Some(proof) = known {
+        let past = || self.past.as_ref()?.proof(height);
+        if let Some(proof) = self.proof(height).or_else(past) {
             let to = SignerSet::from_iter([from]);
-            let message = Message::Proof(proof.as_ref().clone());
-            self.outbox.push(Out::Peers(to, message));
+            self.outbox.push(Out::Peers(to, Message::Proof(proof)));
         }
+    }
+
+    /// Proves what was committed here at a height: as it was kept, or made anew where that was long ago.
+    fn proof(&self, height: Height) -> Option<CommitProof> {
+        let known = self.proofs.get(&height).map(|proof| proof.as_ref().clone());
+        known.or_else(|| self.core.proof_at(height))
     }
 
     /// A peer's proof for a height was checked: does it contradict what was committed here?
@@ -140,11 +143,11 @@ impl<P: Platform> Replica<P> {
     /// The own proof and another one for the same height, if they contradict each other.
     fn conflict_with(&self, other: &CommitProof) -> Option<Conflict> {
         let block = other.block()?;
-        let own = self.proofs.get(&block.height)?;
-        let differs = own.block().map(types::HeaderCore::id) != Some(block.id());
-        differs.then(|| Conflict {
+        let committed = self.core.committed_height();
+        let own = self.core.executed_block(block.height, committed)?;
+        (own != block.id()).then_some(Conflict {
             epoch: self.config.epoch.id,
-            first: own.as_ref().clone(),
+            first: self.proof(block.height)?,
             second: other.clone(),
         })
     }

@@ -2,7 +2,7 @@
 //! went on, it comes back to the epoch that was split, and its recovery supersedes what followed.
 
 use crypto::{Done, Job};
-use types::{CommitProof, Conflict, EpochId, HeaderCore, Message, ReplicaId};
+use types::{CommitProof, Conflict, EpochId, Message, ReplicaId};
 
 use super::Replica;
 use crate::platform::Platform;
@@ -34,6 +34,10 @@ impl<P: Platform> Replica<P> {
                 let asked = height.is_some_and(|height| past.core.expects_proof(from, height));
                 asked.then(|| Job::CommitProof(m.clone()))
             }
+            // Another block ended that epoch there.
+            Message::Resumption(m) => past
+                .differs(&m.proof)
+                .then(|| Job::CommitProof(m.proof.clone())),
             Message::Conflict(m) => Some(Job::Conflict(m.clone())),
             _ => None,
         };
@@ -69,16 +73,14 @@ impl<P: Platform> Replica<P> {
     }
 
     fn compare_past(&mut self, from: ReplicaId, other: &CommitProof) {
-        let (Some(past), Some(block)) = (&self.past, other.block()) else {
+        let Some(past) = self.past.as_ref().filter(|past| past.differs(other)) else {
             return;
         };
-        let Some(own) = past.proofs.get(&block.height) else {
-            return;
-        };
-        if own.block().map(HeaderCore::id) != Some(block.id()) {
+        let own = other.block().and_then(|block| past.proof(block.height));
+        if let Some(own) = own {
             let conflict = Conflict {
                 epoch: past.epoch.id,
-                first: own.as_ref().clone(),
+                first: own,
                 second: other.clone(),
             };
             let epoch = past.epoch;
