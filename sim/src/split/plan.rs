@@ -113,7 +113,7 @@ impl SplitPlan {
         base.heal_ns = u64::MAX;
         base.nominal = false;
         // What a branch needs must not be forgotten before it is merged.
-        base.retention_bytes = 8 << 20;
+        base.retention_bytes = 32 << 20;
         if n > 7 {
             base.job_ns = base.job_ns * 4 / n as u64;
             base.scheme = Scheme::Fake;
