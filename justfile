@@ -102,6 +102,10 @@ gate-against BASE:
 gate-planted:
     PATH="$PWD/.ci/tools/bin:$PATH" cargo test --test gate -- --ignored
 
+# A planted tenth of latency must be found by a campaign of ten pairs (builds twice, then ten minutes)
+latency-planted:
+    bash tests/planted/run.sh
+
 # A real Prometheus scrapes a running testbed; every panel of the dashboard must find data (needs prometheus)
 observe-test:
     cargo test --test prometheus -- --ignored

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use types::limits::CHAIN_HEADERS_MAX;
-use types::{BlockId, BranchRequest, CommitProof, Height, Message, ReplicaId, SignerSet, recovery};
+use types::{
+    BlockId, BranchRequest, Car, CommitProof, Height, Message, ReplicaId, SignerSet, recovery,
+};
 
 use crate::core::Core;
 use crate::delivery::{DeliveredBlock, Delivery};
@@ -387,6 +389,39 @@ impl Core {
             return Some(self.config.epoch.root());
         }
         self.tree.block_id_at(height)
+    }
+
+    /// What the chain that ends in the committed block `tip` is made of above `floor`: its headers, and the cars
+    /// that they add, as far as those are here.
+    pub fn chain_parts(
+        &self,
+        tip: BlockId,
+        floor: Height,
+        executed: Height,
+    ) -> Option<(Vec<Linked>, Vec<Arc<Car>>)> {
+        let headers = self.chain_headers(tip, floor, executed)?;
+        let mut cut = self.cut_at(floor)?;
+        let mut cars = Vec::new();
+        for Linked { header, .. } in &headers {
+            for end in &header.cut {
+                let from = cut.get(end.lane.index())?.index.saturating_add(1);
+                cars.extend(self.lanes.chain_of(end.lane, from, end.car));
+            }
+            cut = crate::tree::extend_cut(&cut, header)?;
+        }
+        Some((headers, cars))
+    }
+
+    /// The lowest height, at most `depth` below `floor`, above which the own chain is kept.
+    pub fn kept_floor(&self, floor: Height, depth: u64) -> Height {
+        let (root, horizon) = (self.config.epoch.root_height, self.tree.horizon());
+        // The lanes' ends are known at a kept block and at the root.
+        let lowest = if horizon <= root.next() {
+            root
+        } else {
+            horizon
+        };
+        Height(floor.0.saturating_sub(depth)).max(lowest).min(floor)
     }
 
     /// The proof for the own committed block at `height`, made anew from headers.

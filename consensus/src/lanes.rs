@@ -407,6 +407,19 @@ impl Lanes {
         out.into()
     }
 
+    /// Cars from `tip` down to `from_index`, as far as they are here; ascending.
+    pub fn chain_of(&self, lane: ReplicaId, from_index: u64, tip: CarId) -> Vec<Arc<Car>> {
+        let Some(lane) = self.lanes.get(lane.index()) else {
+            return Vec::new();
+        };
+        let next = |car: &&Arc<Car>| lane.cars.get(&car.prev);
+        let chain = std::iter::successors(lane.cars.get(&tip), next);
+        let wanted = chain.take_while(|car| car.index >= from_index);
+        let mut out: Vec<Arc<Car>> = wanted.cloned().collect();
+        out.reverse();
+        out
+    }
+
     /// Restores a foreign car from the journal: it was written before it was acknowledged, in order.
     pub fn recover_acked(&mut self, car: Arc<Car>, id: CarId) {
         let newest = self.lane(car.lane).map(|lane| lane.acked.index);

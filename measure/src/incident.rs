@@ -129,6 +129,18 @@ pub enum IncidentKind {
     },
 }
 
+impl IncidentKind {
+    /// Newest own block that a merge or a state taken over left in the ledger.
+    #[must_use]
+    pub fn kept(&self) -> Option<u64> {
+        match self {
+            Self::Merged { rolled_back_to, .. } => Some(*rolled_back_to),
+            Self::Crossed { kept, .. } => Some(*kept),
+            _ => None,
+        }
+    }
+}
+
 /// Reads `incidents.jsonl`, tolerating a torn last line.
 ///
 /// # Errors

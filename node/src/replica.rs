@@ -20,11 +20,14 @@ use crate::NodeError;
 use crate::incident::Incident;
 use crate::platform::{NodeEvent, Platform};
 
+mod archive;
 mod crossing;
+mod done;
 mod effects;
 mod epochs;
 mod evictions;
 mod evidence;
+mod foreign;
 mod gateway;
 mod inbound;
 mod outbox;
@@ -33,6 +36,7 @@ mod snapshots;
 mod store;
 mod supersede;
 
+use archive::Archive;
 use crossing::Crossing;
 use epochs::{Past, Step};
 use evictions::Evictions;
@@ -220,6 +224,8 @@ pub struct Replica<P: Platform> {
     recovery: Option<Box<Recovery>>,
     recovery_effects: Vec<Effect>,
     past: Option<Past>,
+    /// As `past`, after a restart.
+    archive: Option<Archive>,
     /// Epochs that ended, oldest first, with the proof of what followed.
     lineage: Vec<Step>,
     crossing: Crossing,
@@ -322,6 +328,7 @@ impl<P: Platform> Replica<P> {
             recovery: None,
             recovery_effects: Vec::new(),
             past: None,
+            archive: found.archive,
             resumed: !lineage.is_empty() && core_is_fresh,
             // Perhaps told of before the restart, perhaps not: once more does no harm.
             first_block_due: !lineage.is_empty() && core_is_fresh,

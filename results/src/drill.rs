@@ -11,12 +11,15 @@
 //! A milestone cannot come before the one that it builds on: one that does (a replica takes over the
 //! finished agreement before it has seen every proof) counts nothing, so that the terms add up.
 
+mod readiness;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use measure::{Attack, DrillKind, DrillStep, EventKind, IncidentKind, IncidentLine};
 use serde::{Deserialize, Serialize};
 
 use crate::record::Record;
+pub use readiness::Readiness;
 
 /// What one attack came to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +45,9 @@ pub struct DrillReport {
     /// recovery took, weighted by the share of the evicted that had not attacked, and lightened by the
     /// share of the attackers against whom there is a proof. Zero where nobody is evicted falsely.
     pub lambda: Option<f64>,
+    /// Eq. 7.
+    #[serde(default)]
+    pub readiness: Option<Readiness>,
     /// Height that both halves decided differently, lowest that was seen.
     pub split_height: Option<u64>,
     /// Deepest rollback: blocks undone at one replica, by the timelines and ledgers.
@@ -251,6 +257,7 @@ impl DrillReport {
         self.blocks_undone_max = blocks_undone(record, window);
         self.terms = self.terms(record, window, kind);
         self.lambda = self.lambda();
+        self.readiness = readiness::of(self, window, &record.run.correct(), kind);
         self.clients = clients(record, window, self.terms.t0_ns);
     }
 
@@ -405,12 +412,7 @@ fn offences(window: &Window<'_>) -> BTreeMap<String, u64> {
 fn blocks_undone(record: &Record, window: &Window<'_>) -> u64 {
     let merges = |replica: u32, height: u64| {
         let lines = window.lines.iter().find(|(index, _)| *index == replica);
-        lines.is_some_and(|(_, lines)| {
-            lines.iter().any(|line| {
-                matches!(line.what, IncidentKind::Merged { rolled_back_to, .. }
-                    if rolled_back_to == height)
-            })
-        })
+        lines.is_some_and(|(_, lines)| lines.iter().any(|line| line.what.kept() == Some(height)))
     };
     let mut most = 0;
     for (replica, ledger) in &record.ledgers {

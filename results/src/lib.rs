@@ -28,7 +28,7 @@ pub use bootstrap::Estimate;
 pub use capacity::{Capacity, keeps_up};
 pub use compare::{Comparison, Refused, compare};
 pub use consistency::{Consistency, Divergence};
-pub use drill::{ClientView, DrillReport, Terms};
+pub use drill::{ClientView, DrillReport, Readiness, Terms};
 pub use drill_stats::{DrillStats, TermStats};
 pub use judge::{judge, write_summary};
 pub use judgement::{

@@ -59,6 +59,16 @@ fn every_kind() -> Vec<(IncidentKind, &'static str)> {
             r#"{"at_ns":7,"what":"merged","epoch":"bb","members":[0,1],"rolled_back_to":8,"root_height":12,"moved":5,"invalidated":1,"orphans":0}"#,
         ),
         (
+            IncidentKind::Crossed {
+                epoch: text("bb"),
+                members: vec![0, 1],
+                kept: 3,
+                height: 40,
+                orphans: 2,
+            },
+            r#"{"at_ns":7,"what":"crossed","epoch":"bb","members":[0,1],"kept":3,"height":40,"orphans":2}"#,
+        ),
+        (
             IncidentKind::FirstBlock {
                 epoch: text("bb"),
                 height: 13,

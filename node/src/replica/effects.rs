@@ -157,6 +157,7 @@ impl<P: Platform> Replica<P> {
             Effect::Checkpointed(cert) => {
                 self.snapshots.certified(&cert);
                 self.resumed = false;
+                self.archive = None;
             }
             Effect::StateDiverged {
                 height,

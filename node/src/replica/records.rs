@@ -1,5 +1,7 @@
 //! What the journal's opaque records mean, and what a restarted replica makes of them.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use consensus::{Durable, FoundRecovery, OrderState, Recovered, Safety};
 use execution::{AppKind, Executor};
@@ -10,6 +12,7 @@ use types::{
     RecoveryValue, Resumption, Wire,
 };
 
+use super::archive::Archive;
 use super::snapshots;
 use crate::NodeError;
 
@@ -96,6 +99,8 @@ pub(super) struct Found {
     pub core: Recovered,
     pub recovery: FoundRecovery,
     pub batches: Vec<(BatchDigest, Bytes)>,
+    /// Of the epoch before.
+    pub archive: Option<Archive>,
     pub executor: Option<Executor>,
     pub checkpoint: Option<CheckpointCert>,
     pub order_bytes: Bytes,
@@ -159,6 +164,9 @@ pub(super) fn read(
     }
     let epoch = found.base.as_ref().map_or(*genesis, |base| base.epoch);
     let recovery = epoch.recovery().id;
+    let before = found.base.as_ref().and_then(|base| base.lineage.last());
+    let before = before.filter(|_| found.checkpoint.is_none()).cloned();
+    let mut past: (Vec<Header>, Vec<Car>) = Default::default();
     for safety in safeties {
         match safety.epoch {
             id if id == epoch.id => found.core.safety = Some(safety),
@@ -170,10 +178,24 @@ pub(super) fn read(
         match header.epoch {
             id if id == epoch.id => found.core.headers.push(header),
             id if id == recovery => found.recovery.core.headers.push(header),
+            id if before.as_ref().is_some_and(|end| end.of == id) => past.0.push(header),
             _ => {}
         }
     }
-    found.core.cars.retain(|car| car.epoch == epoch.id);
+    let cars = std::mem::take(&mut found.core.cars);
+    let (cars, others): (Vec<Car>, Vec<Car>) =
+        cars.into_iter().partition(|car| car.epoch == epoch.id);
+    found.core.cars = cars;
+    past.1 = others;
+    if let Some(end) = before {
+        past.1.retain(|car| car.epoch == end.of);
+        found.archive = Archive::new(&end, past.0, past.1);
+    }
+    if let Some(archive) = &mut found.archive {
+        let live = found.core.cars.iter().flat_map(|car| &car.batches);
+        let live: HashSet<BatchDigest> = live.map(|batch| batch.digest).collect();
+        archive.take_batches(&mut found.batches, &live);
+    }
     found.core.batches = found.batches.iter().map(|(digest, _)| *digest).collect();
     if let Some(base) = found.base.as_ref().filter(|_| found.checkpoint.is_none()) {
         let executor = Executor::restore(&snapshot, base.state)

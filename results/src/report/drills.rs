@@ -29,6 +29,8 @@ const COLUMNS: &[Column] = &[
     Column("histories", "moved", "moved", true),
     Column("histories", "without effect", "without effect", true),
     Column("Eq. 3", "Λ s", "Λ s", true),
+    Column("Eq. 7", "R", "R", true),
+    Column("Eq. 7", "weakest", "weakest", false),
 ];
 
 const STATS: &[Column] = &[
@@ -76,7 +78,9 @@ pub(super) fn section(data: &Data) -> Markup {
             (table(COLUMNS, drills.iter().map(|(run, attack, d)| row(data, *run, *attack, d)).collect()))
             p.note {
                 "Eq. 5: T_safe_converge = T_detect + T_attribute + T_reconfigure + T_resync, from t0, the later of the two conflicting commits and of the moment "
-                "from which both halves can talk. Eq. 3: Λ weighs the recovery's length with the share of the evicted that had not attacked; 0 is nobody."
+                "from which both halves can talk. Eq. 3: Λ weighs the recovery's length with the share of the evicted that had not attacked; 0 is nobody. "
+                "Eq. 7: R is the mean of four shares: correct replicas that held the conflict, that work in an epoch without the liars, attackers with a proof against them, and "
+                "correct replicas that say why they went on; the weakest is named where one is below 1."
             }
             (receipts(data))
             (stats(data))
@@ -120,6 +124,13 @@ fn row(data: &Data, run: usize, attack: usize, drill: &DrillReport) -> Vec<Marku
         plain("moved_max", Some(drill.moved_max as f64)),
         plain("invalidated_max", Some(drill.invalidated_max as f64)),
         plain("lambda", drill.lambda),
+        plain("readiness/index", drill.readiness.as_ref().map(|r| r.index)),
+        match &drill.readiness {
+            Some(readiness) if readiness.index < 1.0 => {
+                words(&path("readiness/weakest"), &readiness.weakest)
+            }
+            _ => html! { "–" },
+        },
     ]);
     cells
 }

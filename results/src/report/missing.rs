@@ -48,8 +48,10 @@ pub(super) fn list(data: &Data) -> Vec<String> {
         drills().any(|drill| drill.lambda.is_some()),
         "adversarial leverage (Eq. 3)",
     );
-    // No record has the article's four axes and their weights.
-    without(false, "readiness (Eq. 7)");
+    without(
+        drills().any(|drill| drill.readiness.is_some()),
+        "readiness (Eq. 7)",
+    );
     without(!data.flames.is_empty(), "flamegraphs");
     missing
 }

@@ -1,8 +1,6 @@
 //! Rules for drills: everything was done, the end was found, nobody is blamed without reason, and
 //! nothing was lost or counts twice.
 
-use measure::IncidentKind;
-
 use super::{Reasons, say};
 use crate::judgement::RunJudgement;
 use crate::record::Record;
@@ -69,12 +67,8 @@ fn rollbacks(record: &Record, reasons: &mut Reasons) {
     for (replica, ledger) in &record.ledgers {
         let lines = record.incidents.iter().find(|(index, _)| index == replica);
         let merges = |height: u64| {
-            lines.is_some_and(|(_, lines)| {
-                lines.iter().any(|line| {
-                    matches!(&line.what, IncidentKind::Merged { rolled_back_to, .. }
-                        if *rolled_back_to == height)
-                })
-            })
+            lines
+                .is_some_and(|(_, lines)| lines.iter().any(|line| line.what.kept() == Some(height)))
         };
         for marker in ledger.records.iter().filter(|r| r.is_rollback()) {
             if !merges(marker.height) {

@@ -47,6 +47,13 @@ fn timeline(ms: [u64; 4], keep: u64) -> Vec<IncidentLine> {
         convicted(ms[1] - 1, &[2], &[2]),
         convicted(ms[1], &[2, 3], &[2, 3]),
         line(
+            ms[1],
+            IncidentKind::Gate {
+                open: true,
+                why: text("Eq. 1 holds"),
+            },
+        ),
+        line(
             ms[2],
             IncidentKind::Committed {
                 of: text("aa"),
@@ -245,7 +252,7 @@ fn a_milestone_before_the_one_it_builds_on_counts_nothing() {
 #[test]
 fn what_goes_wrong_in_a_drill_has_its_verdict() {
     expect(Verdict::Diverged, "[1] is left out", |s| {
-        if let IncidentKind::Committed { excluded, .. } = &mut s.incidents[0][3].what {
+        if let IncidentKind::Committed { excluded, .. } = &mut s.incidents[0][4].what {
             *excluded = vec![1, 2, 3];
         }
     });
@@ -253,8 +260,18 @@ fn what_goes_wrong_in_a_drill_has_its_verdict() {
         s.receipts.as_mut().unwrap().records.pop();
     });
     expect(Verdict::Diverged, "without a merge", |s| {
-        s.incidents[1].remove(4);
+        s.incidents[1].remove(5);
     });
+    // A state taken over from a later epoch is a reason as well.
+    let mut crossed = drill();
+    crossed.incidents[1][5].what = IncidentKind::Crossed {
+        epoch: "bb".into(),
+        members: vec![0, 1],
+        kept: 30,
+        height: 36,
+        orphans: 0,
+    };
+    assert_eq!(judge(&crossed.write()).verdict, Verdict::Pass);
     expect(Verdict::Diverged, "height 31", |s| {
         s.ledgers[1].as_mut().unwrap().truncate(33);
     });
@@ -296,6 +313,36 @@ fn what_goes_wrong_in_a_drill_has_its_verdict() {
             *name = "replica-1".into();
         }
     });
+}
+
+#[test]
+fn readiness_names_the_axis_that_is_weakest() {
+    let readiness = |sample: &Sample| {
+        let judgement = judge(&sample.write());
+        judgement.runs[0].drills[0].readiness.clone().unwrap()
+    };
+    let all = readiness(&drill());
+    assert_eq!((all.index, all.governance), (1.0, 1.0));
+
+    // One of two correct replicas does not say why it went on.
+    let mut silent = drill();
+    silent.incidents[1].retain(|line| !matches!(line.what, IncidentKind::Gate { .. }));
+    let found = readiness(&silent);
+    assert_eq!(
+        (found.governance, found.weakest.as_str()),
+        (0.5, "governance")
+    );
+    assert_eq!(found.index, 0.875);
+
+    // One of them never held the conflict itself, and neither got to work again.
+    let mut stuck = drill();
+    stuck.incidents[1].retain(|line| !matches!(line.what, IncidentKind::Conflict { .. }));
+    for lines in &mut stuck.incidents {
+        lines.retain(|line| !matches!(line.what, IncidentKind::FirstBlock { .. }));
+    }
+    let found = readiness(&stuck);
+    assert_eq!((found.detect, found.recover), (0.5, 0.0));
+    assert_eq!(found.weakest, "recover");
 }
 
 #[test]

@@ -158,6 +158,13 @@ fn a_lost_header_above_a_commit_hides_no_culprit() {
     }
 }
 
+/// One of two survivors restarts right after its merge: it still has what the other one lacks.
+#[test]
+fn whoever_restarts_after_its_merge_still_serves_the_branches() {
+    let split = recover(3290, 4, CommitRule::ThreeChain);
+    assert_eq!(split.parted, 1);
+}
+
 /// A replica that heard of a higher certificate of the other branch before it crashed still knows what it had
 /// committed: it comes back to a conflict, not to the other history.
 #[test]
