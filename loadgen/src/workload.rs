@@ -120,7 +120,9 @@ mod tests {
         for kind in [WorkloadKind::Put, WorkloadKind::Transfer, WorkloadKind::Mix] {
             let workload = Workload::new(kind, 50, 64, 1);
             for seq in 1..500 {
-                let outcome = app.execute(&[0; 16], &payload(&workload, 0, seq));
+                let payload = payload(&workload, 0, seq);
+                let op = app.read(&payload);
+                let outcome = app.execute(&[0; 16], &op);
                 assert_eq!(outcome, types::client::Outcome::Applied, "{kind:?} {seq}");
             }
         }

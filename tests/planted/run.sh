@@ -2,7 +2,7 @@
 # A tenth more latency, planted in the vote path of a build of its own, must be found by a campaign of the
 # recommended size (`specs/latency-n4.toml`), and the same build without it must not.
 set -euo pipefail
-late_us=${1:-400}
+late_us=${1:-100}
 tree=target/planted/tree
 rm -rf target/planted/tree target/planted/run* target/planted/null*
 mkdir -p "$tree"
