@@ -4,7 +4,7 @@
 use crate::codec::{CodecError, Reader, Wire, put_list};
 use crate::committee::Mode;
 use crate::fraud::Fraud;
-use crate::header::Header;
+use crate::header::{Header, HeaderCore};
 use crate::ids::{BlockId, Digest, EpochId, Height, ReplicaId};
 use crate::limits::{CHAIN_HEADERS_MAX, FRAUDS_MAX, REPLICAS_MAX};
 use crate::proof::CommitProof;
@@ -224,6 +224,11 @@ pub struct EpochChange {
 }
 
 impl Resumption {
+    /// The block of the ended epoch itself that ends it, where an eviction does; none after a recovery.
+    pub fn evicting(&self) -> Option<&HeaderCore> {
+        self.proof.block().filter(|block| block.epoch == self.of)
+    }
+
     pub fn change(&self) -> EpochChange {
         EpochChange {
             of: self.of,

@@ -102,7 +102,7 @@ impl Recovery {
     /// The working epoch that a resumption opens: after a recovery, or after a block that evicts.
     pub fn working_epoch(of: &Epoch, resumption: &Resumption) -> Epoch {
         let value = &resumption.value;
-        if let Some(block) = resumption.proof.block().filter(|b| b.epoch == of.id) {
+        if let Some(block) = resumption.evicting() {
             let root = block.height.next();
             return of.evicted(block.id(), value.excluded, value.standbys, root);
         }

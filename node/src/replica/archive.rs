@@ -145,9 +145,8 @@ impl Archive {
 impl Past {
     /// Records of the chains that the next epoch rests on, as far as they are here.
     pub fn archive(&self, resumption: &Resumption) -> Vec<Record> {
-        let (core, proof) = (&self.core, &resumption.proof);
-        let evicting = proof.block().filter(|block| block.epoch == resumption.of);
-        let (executed, tips) = match (&self.recovery, evicting) {
+        let core = &self.core;
+        let (executed, tips) = match (&self.recovery, resumption.evicting()) {
             (Some(recovery), _) => {
                 let reports = resumption.value.reports.iter();
                 (

@@ -82,8 +82,11 @@ impl<P: Platform> Replica<P> {
 
     /// What this replica agreed on itself, or had when it stopped, shows the way as well.
     fn know_own_way(&mut self, now: u64) {
-        let own = self.recovery.as_ref().and_then(|r| r.resumption()).cloned();
-        if let Some(resumption) = own.filter(|_| self.crossing.to.is_none()) {
+        if self.crossing.to.is_some() {
+            return;
+        }
+        let own = self.recovery.as_ref().and_then(|r| r.resumption());
+        if let Some(resumption) = own.cloned() {
             self.learn_way(now, &resumption);
         }
     }
@@ -169,9 +172,7 @@ impl<P: Platform> Replica<P> {
         let (keep, orphans) = self.left_over();
         let height = opened.executor.height();
         tracing::warn!(epoch = %epoch.id, %height, %keep, "state taken over from an epoch ahead");
-        let name = self.config.epoch.id.0.0[..8].try_into().unwrap_or_default();
-        self.ledger
-            .push(measure::LedgerRecord::rollback(keep.0, name));
+        self.take_back(keep);
         let steps = std::mem::take(&mut self.crossing.steps);
         let told = steps.len();
         let noted = self.recovery.as_ref().and_then(|r| r.resumption()).cloned();
@@ -217,8 +218,8 @@ impl<P: Platform> Replica<P> {
         let Some(step) = self.crossing.steps.first() else {
             return (root, Vec::new());
         };
-        let (value, proof) = (&step.resumption.value, &step.resumption.proof);
-        if proof.block().is_some_and(|block| block.epoch == step.of.id) {
+        let value = &step.resumption.value;
+        if step.resumption.evicting().is_some() {
             // One history, of which the own one is a part.
             return (tip, Vec::new());
         }

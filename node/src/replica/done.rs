@@ -59,7 +59,7 @@ impl<P: Platform> Replica<P> {
             (Done::Value(Ok(m)), _) => {
                 self.with_recovery(|recovery, core, out| recovery.handle_value(now, m, core, out));
             }
-            (Done::Resumption(Ok(m)), _) if m.proof.block().is_some_and(|b| b.epoch == m.of) => {
+            (Done::Resumption(Ok(m)), _) if m.evicting().is_some() => {
                 // An eviction: the own chain gets there with its certificates, and then needs its
                 // value; unless another block is final here at that height.
                 self.proof_checked(now, from, &m.proof);

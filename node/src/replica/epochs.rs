@@ -45,6 +45,16 @@ pub(super) struct Past {
     pub proofs: BTreeMap<Height, Arc<CommitProof>>,
 }
 
+/// Proves what was final at a height: as it was kept, or made anew from headers where that was long ago.
+pub(super) fn proof_of(
+    kept: &BTreeMap<Height, Arc<CommitProof>>,
+    core: &Core,
+    height: Height,
+) -> Option<CommitProof> {
+    let known = kept.get(&height).map(|proof| proof.as_ref().clone());
+    known.or_else(|| core.proof_at(height))
+}
+
 impl Past {
     /// Whether a proof is of another block than was final here at its height.
     pub fn differs(&self, other: &CommitProof) -> bool {
@@ -59,8 +69,7 @@ impl Past {
 
     /// Proves what was final here at a height.
     pub fn proof(&self, height: Height) -> Option<CommitProof> {
-        let known = self.proofs.get(&height).map(|proof| proof.as_ref().clone());
-        known.or_else(|| self.core.proof_at(height))
+        proof_of(&self.proofs, &self.core, height)
     }
 }
 
@@ -196,10 +205,20 @@ impl<P: Platform> Replica<P> {
         }
         self.exec = exec;
         self.snapshots.forget_hashing();
-        let epoch = self.config.epoch.id.0.0[..8].try_into().unwrap_or_default();
-        self.ledger
-            .push(measure::LedgerRecord::rollback(keep.0, epoch));
+        self.take_back(keep);
         Ok(())
+    }
+
+    /// The ledger takes back everything above `keep`.
+    pub(super) fn take_back(&mut self, keep: Height) {
+        let epoch = self.ledger_epoch();
+        let marker = measure::LedgerRecord::rollback(keep.0, epoch);
+        self.ledger.push(marker);
+    }
+
+    /// The working epoch as ledgers name it.
+    fn ledger_epoch(&self) -> [u8; 8] {
+        self.config.epoch.id.0.0[..8].try_into().unwrap_or_default()
     }
 
     fn inputs(
@@ -258,7 +277,7 @@ impl<P: Platform> Replica<P> {
         self.ledger.push(measure::LedgerRecord {
             height: height.0,
             view,
-            epoch: self.config.epoch.id.0.0[..8].try_into().unwrap_or_default(),
+            epoch: self.ledger_epoch(),
             block,
             digest: summary.ledger.0,
             txs: (summary.applied + summary.rejected) as u32,

@@ -7,6 +7,7 @@ use crypto::Job;
 use types::client::Response;
 use types::{CommitProof, Conflict, Fraud, Height, Message, ReplicaId, SignerSet, Verified};
 
+use super::epochs::proof_of;
 use super::outbox::Out;
 use super::{Pending, Replica};
 use crate::incident::{Incident, What};
@@ -108,10 +109,8 @@ impl<P: Platform> Replica<P> {
         }
     }
 
-    /// Proves what was committed here at a height: as it was kept, or made anew where that was long ago.
     fn proof(&self, height: Height) -> Option<CommitProof> {
-        let known = self.proofs.get(&height).map(|proof| proof.as_ref().clone());
-        known.or_else(|| self.core.proof_at(height))
+        proof_of(&self.proofs, &self.core, height)
     }
 
     /// A peer's proof for a height was checked: does it contradict what was committed here?

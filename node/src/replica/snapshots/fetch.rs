@@ -110,15 +110,7 @@ impl<P: Platform> Replica<P> {
             .as_ref()
             .is_some_and(|f| f.attempt > STALE_ATTEMPTS);
         if behind && (self.snapshots.fetch.is_none() || stale) && cert.height > self.exec.height() {
-            self.snapshots.fetch = Some(Fetch {
-                cert,
-                from,
-                asked: self.config.me,
-                attempt: 0,
-                buffer: Vec::new(),
-                asked_ns: now,
-            });
-            self.ask_snapshot(now);
+            self.begin_fetch(now, from, cert);
         }
     }
 
@@ -140,12 +132,12 @@ impl<P: Platform> Replica<P> {
                 epoch => epoch == working && f.attempt <= STALE_ATTEMPTS,
             });
         if !goes_on {
-            self.begin_fetch(now, from, cert);
+            self.begin_fetch(now, holders(&cert, from), cert);
         }
     }
 
-    fn begin_fetch(&mut self, now: u64, from: ReplicaId, cert: CheckpointCert) {
-        let holders = cert.signatures.signers.union(SignerSet::from_iter([from]));
+    /// Fetches from `holders`.
+    fn begin_fetch(&mut self, now: u64, holders: SignerSet, cert: CheckpointCert) {
         self.snapshots.fetch = Some(Fetch {
             cert,
             from: holders,
@@ -246,7 +238,7 @@ impl<P: Platform> Replica<P> {
             .as_ref()
             .is_some_and(|f| f.cert.height < cert.height)
         {
-            self.begin_fetch(now, from, cert);
+            self.begin_fetch(now, holders(&cert, from), cert);
         }
     }
 
@@ -290,4 +282,11 @@ impl<P: Platform> Replica<P> {
             self.rotate();
         }
     }
+}
+
+/// Who has the state: its signers, and whoever showed the certificate.
+fn holders(cert: &CheckpointCert, shown_by: ReplicaId) -> SignerSet {
+    cert.signatures
+        .signers
+        .union(SignerSet::from_iter([shown_by]))
 }
