@@ -255,8 +255,14 @@ impl Core {
         self.gather_branches(now, out);
     }
 
-    /// Bytes arrived, or time has passed.
-    pub fn gather_branches(&mut self, now: Nanos, out: &mut Vec<Effect>) {
+    /// Bytes arrived: looks once for all that came together what is complete, and what to ask for next.
+    pub fn gather_arrived(&mut self, now: Nanos, out: &mut Vec<Effect>) {
+        if std::mem::take(&mut self.branches_due) {
+            self.gather_branches(now, out);
+        }
+    }
+
+    fn gather_branches(&mut self, now: Nanos, out: &mut Vec<Effect>) {
         for tip in self.branches.keys().copied().collect::<Vec<_>>() {
             self.gather_branch(now, tip, out);
         }

@@ -216,9 +216,7 @@ impl Core {
         if wanted {
             self.deliver(out);
         }
-        if of_branch {
-            self.gather_branches(now, out);
-        }
+        self.branches_due |= of_branch;
     }
 
     /// The bytes of a batch arrived (and are durable before anything that this call says durably).
@@ -229,7 +227,7 @@ impl Core {
             self.acknowledge(now, lane, out);
         }
         self.deliver(out);
-        self.gather_branches(now, out);
+        self.branches_due = !self.branches.is_empty();
     }
 
     /// Bytes that were here before this epoch began.

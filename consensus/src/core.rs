@@ -114,6 +114,8 @@ pub struct Core {
     pub(crate) excluded: SignerSet,
     pub(crate) values: Values,
     pub(crate) branches: Branches,
+    /// Bytes of some branch arrived, and nobody looked yet.
+    pub(crate) branches_due: bool,
     pub(crate) detector: Detector,
     pub stats: CoreStats,
 }
@@ -157,6 +159,7 @@ impl Core {
             excluded: SignerSet::EMPTY,
             values: Values::default(),
             branches: Branches::new(),
+            branches_due: false,
             detector: Detector::new(config.epoch.n),
             stats: CoreStats::default(),
             safety,

@@ -115,8 +115,9 @@ impl Delivery {
     /// True if one of the next blocks lacks exactly this car.
     pub fn lacks(&self, lane: ReplicaId, id: CarId, lanes: &Lanes) -> bool {
         let next = self.waiting.iter().take(PREFETCH_BLOCKS);
+        let mut seen: HashSet<CarId> = HashSet::new();
         next.filter_map(|w| w.cut.get(lane.index())).any(|entry| {
-            let missing = self.new_cars(lane, *entry, lanes);
+            let missing = self.cars_above(lane, *entry, lanes, |car| !seen.insert(car));
             missing.is_err_and(|(at, _)| at == id)
         })
     }
@@ -187,11 +188,23 @@ impl Delivery {
         tip: CutEntry,
         lanes: &Lanes,
     ) -> Result<Vec<CarId>, (CarId, u64)> {
+        self.cars_above(lane, tip, lanes, |_| false)
+    }
+
+    /// As [`Delivery::new_cars`], down to a car that `known` knows.
+    fn cars_above(
+        &self,
+        lane: ReplicaId,
+        tip: CutEntry,
+        lanes: &Lanes,
+        mut known: impl FnMut(CarId) -> bool,
+    ) -> Result<Vec<CarId>, (CarId, u64)> {
         let mut out = Vec::new();
         let (mut next, mut index) = (tip.car, tip.index);
         let done = &self.done[lane.index()];
         let floor = self.delivered[lane.index()];
-        while next != CarId::ZERO && next != floor.car && !done.contains_key(&next) {
+        while next != CarId::ZERO && next != floor.car && !done.contains_key(&next) && !known(next)
+        {
             let car = lanes
                 .lane(lane)
                 .and_then(|l| l.cars.get(&next))
@@ -246,14 +259,15 @@ impl Delivery {
         for block in self.waiting.iter().take(PREFETCH_BLOCKS) {
             let holders_all = block.header.justify.votes.signers;
             for (at, entry) in block.cut.iter().enumerate() {
-                if *entry == self.delivered[at] || !seen.insert(entry.car) {
+                if *entry == self.delivered[at] {
                     continue;
                 }
                 let lane = ReplicaId(at as u16);
                 let cert = block.header.cut.iter().find(|c| c.lane == lane);
                 // Of a bare entry the block's own voters are holders; nobody in particular is asked.
                 let holders = cert.map_or(holders_all, |c| c.acks.signers);
-                match self.new_cars(lane, *entry, lanes) {
+                // Each car once, however many blocks lie above it.
+                match self.cars_above(lane, *entry, lanes, |car| !seen.insert(car)) {
                     Err((tip, child_index)) => {
                         // An equivocating lane may have forked below what was handed on.
                         let from_index = (self.delivered[at].index + 1).min(child_index).max(1);

@@ -282,6 +282,7 @@ impl Recovery {
         if self.merged {
             return;
         }
+        split.gather_arrived(now, out);
         self.attribute(split, out);
         self.follow_reports(now, split, out);
         self.judge_values(now, split, out);
