@@ -18,6 +18,7 @@ pub mod run;
 pub mod snapshot;
 pub mod start;
 pub mod stop;
+mod waiting;
 
 pub use config::{ConfigError, NodeConfig};
 pub use error::NodeError;

@@ -15,6 +15,7 @@ use crate::report::Reporter;
 use crate::snapshot::{Board, Snapshot};
 use crate::start::{Parts, Setup, Started, start};
 use crate::stop::Asked;
+use crate::waiting::Waiting;
 use crate::{NodeError, metrics, stop};
 
 /// Between two looks at commands, ledger and snapshot.
@@ -71,10 +72,14 @@ fn turn_until_stopped<W: Process>(
     house: &mut House,
 ) -> Result<(), NodeError> {
     let mut events = Vec::with_capacity(1024);
+    let mut waiting = Waiting::default();
     loop {
-        let wait = house.wait(started.process.deadline_ns());
+        let wait = match waiting.is_empty() {
+            true => house.wait(started.process.deadline_ns()),
+            false => Duration::ZERO,
+        };
         started.process.real().poll(wait, &mut events)?;
-        settle(started, &mut events)?;
+        settle(started, &mut events, &mut waiting)?;
         if house.tick(started)? {
             return Ok(());
         }
@@ -85,10 +90,12 @@ fn turn_until_stopped<W: Process>(
 fn settle<W: Process>(
     started: &mut Started<W>,
     events: &mut Vec<NodeEvent>,
+    waiting: &mut Waiting,
 ) -> Result<(), NodeError> {
     let process = &mut started.process;
     for _ in 0..ROUNDS_MAX {
         let now_ns = monotonic_ns();
+        waiting.burst(events);
         events
             .drain(..)
             .for_each(|event| process.handle(now_ns, event));
@@ -239,6 +246,7 @@ impl House {
 fn last_sync<W: Process>(started: &mut Started<W>) -> Result<(), NodeError> {
     let end_ns = monotonic_ns() + LAST_SYNC_NS;
     let mut events = Vec::new();
+    let mut waiting = Waiting::default();
     while !started.process.real().is_durable()? {
         if monotonic_ns() >= end_ns {
             return Err(NodeError::Replica(
@@ -247,10 +255,10 @@ fn last_sync<W: Process>(started: &mut Started<W>) -> Result<(), NodeError> {
         }
         let platform = started.process.real();
         platform.poll(Duration::from_millis(10), &mut events)?;
-        settle(started, &mut events)?;
+        settle(started, &mut events, &mut waiting)?;
     }
     started.process.real().collect(&mut events)?;
-    settle(started, &mut events)?;
+    settle(started, &mut events, &mut waiting)?;
     // One more turn of the sockets takes the answers to the kernel.
     started.process.real().poll(Duration::ZERO, &mut events)
 }

@@ -285,6 +285,12 @@ impl Message {
         )
     }
 
+    /// Whether a frame with this tag is about a split: from notices to resumptions. There are few of them,
+    /// and everybody's order waits for them.
+    pub fn tells_of_split(tag: u8) -> bool {
+        (17..=27).contains(&tag)
+    }
+
     /// The frame as a head of our own and a body that may be shared with other peers and the store.
     pub fn to_parts(&self) -> (Bytes, Option<Bytes>) {
         match self {
