@@ -223,6 +223,8 @@ pub struct Replica<P: Platform> {
     /// While the working epoch is split: what comes after it.
     recovery: Option<Box<Recovery>>,
     recovery_effects: Vec<Effect>,
+    /// Worked out, and executed at the end of the turn: others hear of the resumption first.
+    merging: Option<Box<MergePlan>>,
     past: Option<Past>,
     /// As `past`, after a restart.
     archive: Option<Archive>,
@@ -327,6 +329,7 @@ impl<P: Platform> Replica<P> {
             effects,
             recovery: None,
             recovery_effects: Vec::new(),
+            merging: None,
             past: None,
             archive: found.archive,
             resumed: !lineage.is_empty() && core_is_fresh,

@@ -73,8 +73,10 @@ impl<P: Platform> Replica<P> {
                 message,
                 durable,
             } => {
-                if let Message::BatchRequest(digests) = &message {
-                    self.store.want(digests);
+                match &message {
+                    Message::BatchRequest(digests) => self.store.want(digests),
+                    Message::ProofRequest(question) => self.show_proof(to, question),
+                    _ => {}
                 }
                 let out = Out::Peers(to, message);
                 match durable {

@@ -5,13 +5,18 @@ use consensus::Recovery;
 use consensus::accountability::culprits;
 use crypto::Job;
 use types::client::Response;
-use types::{CommitProof, Conflict, Fraud, Height, Message, ReplicaId, SignerSet, Verified};
+use types::{
+    CommitProof, Conflict, Fraud, Height, Message, ProofRequest, ReplicaId, SignerSet, Verified,
+};
 
 use super::epochs::proof_of;
 use super::outbox::Out;
 use super::{Pending, Replica};
 use crate::incident::{Incident, What};
 use crate::platform::{ClientId, Platform};
+
+/// Between two proofs of one peer that nobody asked for and that are checked all the same.
+const UNASKED_NS: u64 = 200_000_000;
 
 impl<P: Platform> Replica<P> {
     pub(super) fn note(&mut self, now: u64, what: What) {
@@ -30,12 +35,16 @@ impl<P: Platform> Replica<P> {
             Message::Proof(m) => {
                 let height = m.block().map(|core| core.height);
                 let asked = height.is_some_and(|height| self.core.expects_proof(from, height));
-                if asked && self.recovery.is_none() {
-                    // Where it contradicts the own proof, both are checked as what they are.
-                    match self.conflict_with(&m) {
-                        Some(conflict) => self.check(from, Job::Conflict(Box::new(conflict))),
-                        None => self.check(from, Job::CommitProof(m)),
+                if self.recovery.is_some() {
+                    return;
+                }
+                // Where it contradicts the own proof, both are checked as what they are.
+                match self.conflict_with(&m) {
+                    Some(conflict) if asked || self.may_show(now, from) => {
+                        self.check(from, Job::Conflict(Box::new(conflict)));
                     }
+                    None if asked => self.check(from, Job::CommitProof(m)),
+                    _ => {}
                 }
             }
             Message::Conflict(m) => {
@@ -83,6 +92,30 @@ impl<P: Platform> Replica<P> {
                 }
             }
             _ => self.counters.frames_malformed += 1,
+        }
+    }
+
+    /// Whether a proof that nobody asked for is worth checking: it is dear, and anybody may send it.
+    fn may_show(&mut self, now: u64, from: ReplicaId) -> bool {
+        let Some(shown) = self.shown_ns.get_mut(from.index()) else {
+            return false;
+        };
+        let rested = now >= *shown;
+        if rested {
+            *shown = now + UNASKED_NS;
+        }
+        rested
+    }
+
+    /// Whoever is asked for its proof because its notice differs gets the own one with the question: so
+    /// both know a hop earlier.
+    pub(super) fn show_proof(&mut self, to: SignerSet, question: &ProofRequest) {
+        let differs = |peer| self.core.heard_otherwise(peer, question.height);
+        if question.epoch == self.config.epoch.id
+            && to.iter().any(differs)
+            && let Some(proof) = self.proof(question.height)
+        {
+            self.outbox.push(Out::Peers(to, Message::Proof(proof)));
         }
     }
 
