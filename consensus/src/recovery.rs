@@ -113,7 +113,7 @@ impl Recovery {
             conflict: found.conflict,
             frauds: BTreeMap::new(),
             excluded: SignerSet::EMPTY,
-            attribution: evidence::Attributing::default(),
+            attribution: evidence::Attributing::new(now),
             reports: found.report.into_iter().map(|r| (r.replica, r)).collect(),
             values: BTreeMap::new(),
             wanted: BTreeSet::new(),
@@ -195,6 +195,10 @@ impl Recovery {
 
     // ---- beginning and gossip ---------------------------------------------------------------
 
+    // Proofs of fraud, values and the resumption convince anybody and promise nothing: they leave before
+    // this replica's disk has them. A conflict says that it left the epoch, a report where it stood: it
+    // must not come back and say something else.
+
     /// The replica left `NOMINAL`: says why, where it stood, and begins to find out who lied.
     pub fn begin(&mut self, now: Nanos, conflict: Conflict, out: &mut Vec<Effect>) {
         if self.conflict.is_some() {
@@ -217,8 +221,8 @@ impl Recovery {
         let mut send = |message| {
             out.push(Effect::Send {
                 to,
+                durable: matches!(message, Message::Conflict(_) | Message::ForkReport(_)),
                 message,
-                durable: true,
             });
         };
         if let Some(resumption) = &self.resumption {
@@ -333,7 +337,7 @@ impl Recovery {
             out.push(Effect::Send {
                 to: SignerSet::from_iter([from]),
                 message: Message::Frauds(frauds),
-                durable: true,
+                durable: false,
             });
         }
         if !self.knows(declared_by(header)) {
@@ -423,7 +427,7 @@ impl Recovery {
         out.push(Effect::Send {
             to: self.others(),
             message: Message::Frauds(vec![fraud]),
-            durable: true,
+            durable: false,
         });
         self.own_value = None;
         self.ready_ns = None;

@@ -51,6 +51,8 @@ pub trait Platform {
     fn broadcast(&mut self, to: SignerSet, message: &Message) {
         to.iter().for_each(|peer| self.send(peer, message));
     }
+    /// Takes to the network what was sent so far, before something long begins.
+    fn flush(&mut self) {}
     /// Sends to a client.
     fn reply(&mut self, client: ClientId, response: &Response);
     /// Appends to the journal; order is kept.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crypto::Job;
 use storage::{Journal, Record, SyncToken};
 use transport::{Body, Class, ConnId, DownReason, Event, Frame, HEAD_LEN_MAX, Peer, SendError};
-use transport::{Shape, Transport};
+use transport::{Shape, Transport, TransportError};
 use types::client::{Receipts, Response, SessionEntries};
 use types::{Epoch, Message, ReplicaId, SignerSet, Wire};
 
@@ -21,8 +21,10 @@ pub struct RealPlatform {
     journal: Box<dyn Journal>,
     pool: CryptoPool,
     synced: SyncToken,
-    /// Emptied by every poll; kept for its allocation.
+    /// Emptied by every poll; kept for its allocation, and for what arrives during a flush.
     incoming: Vec<Event>,
+    /// Why a flush failed: the next poll's answer.
+    broken: Option<TransportError>,
     unsent: Unsent,
     /// Per replica, why its link was refused, until it comes up.
     refused: Vec<Option<DownReason>>,
@@ -77,6 +79,7 @@ impl RealPlatform {
             pool,
             synced: SyncToken::START,
             incoming: Vec::new(),
+            broken: None,
             unsent: Unsent::default(),
             refused: vec![None; seats],
         }
@@ -92,7 +95,10 @@ impl RealPlatform {
         timeout: Duration,
         events: &mut Vec<NodeEvent>,
     ) -> Result<(), NodeError> {
-        let timeout = match self.pool.has_done() {
+        if let Some(why) = self.broken.take() {
+            return Err(why.into());
+        }
+        let timeout = match self.pool.has_done() || !self.incoming.is_empty() {
             true => Duration::ZERO,
             false => timeout,
         };
@@ -253,6 +259,13 @@ impl Platform for RealPlatform {
         for peer in to.iter() {
             self.send_frame(peer, class(message), frame.clone(), message.name());
         }
+    }
+
+    fn flush(&mut self) {
+        let mut incoming = std::mem::take(&mut self.incoming);
+        let result = self.transport.poll(Some(Duration::ZERO), &mut incoming);
+        self.incoming = incoming;
+        self.broken = self.broken.take().or(result.err());
     }
 
     fn reply(&mut self, client: ClientId, response: &Response) {

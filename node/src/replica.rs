@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use consensus::{Config, Core, Effect, LanesConfig, Recovery, Rules, Timing};
+use consensus::{Config, Core, Effect, LanesConfig, MergePlan, Recovery, Rules, Timing};
 use crypto::{Job, VoteScheme};
 use execution::{AppKind, Executor};
 use measure::LedgerRecord;
@@ -248,6 +248,8 @@ pub struct Replica<P: Platform> {
     incidents: Vec<Incident>,
     loopback: VecDeque<types::Message>,
     behind_told_ns: Vec<u64>,
+    /// When the next unasked proof of each peer is worth checking.
+    shown_ns: Vec<u64>,
     budgets: Budgets,
     /// To whom votes go that are being signed.
     vote_targets: BTreeMap<(EpochId, types::View), types::SignerSet>,
@@ -349,6 +351,7 @@ impl<P: Platform> Replica<P> {
             incidents: Vec::new(),
             loopback: VecDeque::new(),
             behind_told_ns: vec![0; n],
+            shown_ns: vec![0; n],
             budgets: Budgets::new(n, now_ns),
             vote_targets: BTreeMap::new(),
             counters: Counters::default(),
@@ -406,6 +409,13 @@ impl<P: Platform> Replica<P> {
         self.settle(now_ns);
         self.send_receipts();
         self.flush_outbox(now_ns);
+        if let Some(plan) = self.merging.take() {
+            self.platform.flush();
+            self.merge(now_ns, *plan);
+            self.watch_mode(now_ns);
+            self.settle(now_ns);
+            self.flush_outbox(now_ns);
+        }
         self.maybe_rotate();
     }
 

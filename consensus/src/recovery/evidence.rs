@@ -18,13 +18,25 @@ const CANDIDATES_MAX: usize = 2048;
 type Pair = (BlockId, BlockId);
 
 /// What was compared, and what is being examined.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Attributing {
     done: BTreeSet<Pair>,
     /// Where each candidate came from: its branches offer another one if it does not verify.
     asked: BTreeMap<Digest, usize>,
     open: Vec<Attribution>,
+    /// When everything was said again last.
     pub told_ns: Nanos,
+}
+
+impl Attributing {
+    pub fn new(now: Nanos) -> Attributing {
+        Attributing {
+            done: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            open: Vec::new(),
+            told_ns: now,
+        }
+    }
 }
 
 impl Recovery {

@@ -93,7 +93,7 @@ impl Recovery {
         out.push(Effect::Send {
             to: self.others(),
             message: Message::Resumption(Box::new(resumption.clone())),
-            durable: true,
+            durable: false,
         });
         self.resumption = Some(resumption);
         self.advance(now, split, out);

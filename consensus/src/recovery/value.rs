@@ -156,7 +156,7 @@ impl Recovery {
             out.push(Effect::Send {
                 to: SignerSet::from_iter([from]),
                 message: Message::Value(self.epoch().id, Box::new(value.clone())),
-                durable: true,
+                durable: false,
             });
         }
     }

@@ -188,7 +188,7 @@ impl<P: Platform> Replica<P> {
             }
             Effect::Gate { open, why } => self.note(now, What::Gate { open, why }),
             Effect::Resumed(resumption) => self.note(now, What::Committed(resumption)),
-            Effect::Merge(plan) => self.merge(now, *plan),
+            Effect::Merge(plan) => self.merging = Some(plan),
             Effect::Conflict {
                 own: (height, block),
                 ..

@@ -349,6 +349,7 @@ impl<P: Platform> Replica<P> {
         let store = std::mem::replace(&mut self.store, store);
         let again = self.carry_over(&store, epoch, orphans);
         self.checkpoint_due.restart();
+        self.merging = None;
         self.crossing = Crossing::default();
         self.archive = None;
         self.pending_by_peer.iter_mut().for_each(|load| *load = 0);
