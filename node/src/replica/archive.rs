@@ -2,6 +2,8 @@
 //! stand in the journal until a checkpoint stands for them. Without it, whoever restarts between the merge
 //! and the first checkpoint could leave another one behind that had not gathered everything yet.
 
+use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
@@ -146,17 +148,18 @@ impl Past {
     /// Records of the chains that the next epoch rests on, as far as they are here.
     pub fn archive(&self, resumption: &Resumption) -> Vec<Record> {
         let core = &self.core;
-        let (executed, tips) = match (&self.recovery, resumption.evicting()) {
-            (Some(recovery), _) => {
-                let reports = resumption.value.reports.iter();
-                (
-                    recovery.executed(),
-                    reports.map(|r| (r.tip, r.height)).collect(),
-                )
-            }
-            (None, Some(block)) => (block.height, vec![(block.id(), block.height)]),
-            (None, None) => return Vec::new(),
-        };
+        let (executed, mut tips): (Height, Vec<(BlockId, Height)>) =
+            match (&self.recovery, resumption.evicting()) {
+                (Some(recovery), _) => {
+                    let reports = resumption.value.reports.iter();
+                    (
+                        recovery.executed(),
+                        reports.map(|r| (r.tip, r.height)).collect(),
+                    )
+                }
+                (None, Some(block)) => (block.height, vec![(block.id(), block.height)]),
+                (None, None) => return Vec::new(),
+            };
         let bases = tips
             .iter()
             .filter_map(|(tip, height)| core.branch_base(*tip, *height, executed));
@@ -165,7 +168,12 @@ impl Past {
         let mut headers: BTreeMap<BlockId, Record> = BTreeMap::new();
         let (mut cars, mut batches) = (BTreeMap::new(), BTreeMap::new());
         let mut bytes_left = BYTES_MAX;
+        // The highest first: a tip below another one of its branch adds nothing.
+        tips.sort_unstable_by_key(|(_, height)| Reverse(*height));
         for (tip, _) in tips {
+            if headers.contains_key(&tip) {
+                continue;
+            }
             let Some((chain, added)) = core.chain_parts(tip, floor, executed) else {
                 continue;
             };
@@ -174,6 +182,9 @@ impl Past {
                 headers.entry(header.id).or_insert_with(record);
             }
             for car in added.into_iter().rev() {
+                let Entry::Vacant(slot) = cars.entry(car.id()) else {
+                    continue;
+                };
                 for batch in &car.batches {
                     if let Some(bytes) = self.store.get(&batch.digest)
                         && bytes.len() <= bytes_left
@@ -183,8 +194,7 @@ impl Past {
                         batches.insert(batch.digest, records::batch(batch.digest, bytes.clone()));
                     }
                 }
-                let record = records::encode(&Durable::Car(car.clone()));
-                cars.insert(car.id(), record);
+                slot.insert(records::encode(&Durable::Car(car.clone())));
             }
         }
         let (headers, cars) = (headers.into_values(), cars.into_values());
