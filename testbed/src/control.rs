@@ -26,10 +26,10 @@ pub(crate) fn tell(socket: &Path, commands: &[String]) -> Result<(), TestbedErro
     stream.set_write_timeout(Some(ANSWER_WITHIN)).map_err(io)?;
     let mut answers = BufReader::new(stream.try_clone().map_err(io)?);
     let mut stream = stream;
+    // All at once: they take effect together, as far as the replica can.
+    let lines: String = commands.iter().map(|c| format!("{c}\n")).collect();
+    stream.write_all(lines.as_bytes()).map_err(io)?;
     for command in commands {
-        stream
-            .write_all(format!("{command}\n").as_bytes())
-            .map_err(io)?;
         let mut answer = String::new();
         answers.read_line(&mut answer).map_err(io)?;
         if !answer.contains("\"ok\":true") {
