@@ -218,6 +218,8 @@ pub struct Replica<P: Platform> {
     outbox: Outbox,
     snapshots: Snapshots,
     checkpoint_due: Due,
+    /// What the present journal began with; nothing for the one found at the start.
+    journal_began_bytes: u64,
     rules: RulesFactory,
     effects: Vec<Effect>,
     /// While the working epoch is split: what comes after it.
@@ -327,6 +329,7 @@ impl<P: Platform> Replica<P> {
             store,
             snapshots,
             checkpoint_due: Due::new(config.checkpoint_interval, config.checkpoint_bytes),
+            journal_began_bytes: 0,
             rules,
             effects,
             recovery: None,

@@ -472,8 +472,7 @@ impl<P: Platform> Replica<P> {
         if let (Some(past), Some(step)) = (&self.past, self.lineage.last()) {
             base.extend(past.archive(&step.resumption));
         }
-        self.platform.rotate(base);
-        self.outbox.appended();
+        self.write_anew(base);
     }
 
     // ---- modes ----------------------------------------------------------------------------------

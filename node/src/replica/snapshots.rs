@@ -303,8 +303,10 @@ impl<P: Platform> Replica<P> {
         if self.recovery.is_some() {
             return;
         }
-        let grown =
-            self.config.durable && self.platform.journal_bytes() > self.config.journal_bytes;
+        // Twice what it began with at the least, so that writing it anew costs a share of what was written
+        // since, however much is retained.
+        let enough = self.config.journal_bytes.max(2 * self.journal_began_bytes);
+        let grown = self.config.durable && self.platform.journal_bytes() > enough;
         let floor = self.store.floor(self.exec.height());
         // While everything is retained, a restarted replica must be able to go back to the root.
         let needed = self.config.recovery.is_some() && floor <= self.config.epoch.root_height;
@@ -327,6 +329,12 @@ impl<P: Platform> Replica<P> {
         let covered = cert.height;
         self.push_live(&mut base, covered);
         self.snapshots.journal_base = covered;
+        self.write_anew(base);
+    }
+
+    /// A new journal that begins with `base`.
+    pub(super) fn write_anew(&mut self, base: Vec<storage::Record>) {
+        self.journal_began_bytes = base.iter().map(|record| record.len_bytes() as u64).sum();
         self.platform.rotate(base);
         self.outbox.appended();
     }

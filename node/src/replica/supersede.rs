@@ -31,7 +31,7 @@ impl<P: Platform> Replica<P> {
             }
             Message::Proof(m) => {
                 let height = m.block().map(|core| core.height);
-                let asked = height.is_some_and(|height| past.core.expects_proof(from, height));
+                let asked = height.is_some_and(|height| past.core.take_expected(from, height));
                 asked.then(|| Job::CommitProof(m.clone()))
             }
             // Another block ended that epoch there.
@@ -131,8 +131,7 @@ impl<P: Platform> Replica<P> {
         if self.config.durable {
             let mut base = self.epoch_records(&snapshot);
             self.push_live(&mut base, root);
-            self.platform.rotate(base);
-            self.outbox.appended();
+            self.write_anew(base);
         }
     }
 }
