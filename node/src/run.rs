@@ -74,7 +74,7 @@ fn turn_until_stopped<W: Process>(
     let mut events = Vec::with_capacity(1024);
     let mut waiting = Waiting::default();
     loop {
-        let wait = match waiting.is_empty() {
+        let wait = match waiting.is_empty() && events.is_empty() {
             true => house.wait(started.process.deadline_ns()),
             false => Duration::ZERO,
         };

@@ -42,9 +42,11 @@ impl Waiting {
             }
         }
         let is_full = self.rest.len() > EVENTS_MAX || self.bytes > BYTES_MAX;
+        // Nobody starves others with a flood of what comes first.
+        let share = self.urgent.len().max(BURST_EVENTS);
         let taken = match is_full {
             true => self.rest.len(),
-            false => self.rest.len().min(BURST_EVENTS),
+            false => self.rest.len().min(share),
         };
         events.extend(self.urgent.drain(..));
         for event in self.rest.drain(..taken) {
@@ -128,6 +130,15 @@ mod tests {
         }
         assert_eq!(handled, 1000, "nothing is lost");
         assert_eq!(waiting.bytes, 0);
+    }
+
+    #[test]
+    fn a_flood_of_evidence_starves_nobody() {
+        let mut waiting = Waiting::default();
+        let mut events: Vec<_> = (0..3000).map(|_| frame(NOTICE, 2)).collect();
+        events.extend((0..3000).map(|_| frame(CAR, 8)));
+        waiting.burst(&mut events);
+        assert_eq!(events.len(), 6000);
     }
 
     #[test]
