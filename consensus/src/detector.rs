@@ -176,10 +176,19 @@ impl Core {
         });
     }
 
-    /// Whether this peer owes a proof for `height`: only then is one worth checking.
-    pub fn expects_proof(&self, from: ReplicaId, height: Height) -> bool {
-        let asked = self.detector.asked.get(from.index());
-        asked.is_some_and(|asked| asked.is_some_and(|(at, _)| at == height))
+    /// Whether this peer owes a proof for `height`. It does so once: a lie must not open the door to any
+    /// number of them.
+    pub fn take_expected(&mut self, from: ReplicaId, height: Height) -> bool {
+        let asked = self.detector.asked.get_mut(from.index());
+        let Some((at, _)) = asked.and_then(Option::as_mut) else {
+            return false;
+        };
+        // Nobody proves the root; and when it was asked still counts.
+        let expected = *at == height && height > Height(0);
+        if expected {
+            *at = Height(0);
+        }
+        expected
     }
 }
 

@@ -32,6 +32,7 @@ mod gateway;
 mod inbound;
 mod outbox;
 mod records;
+mod rested;
 mod snapshots;
 mod store;
 mod supersede;
@@ -43,6 +44,7 @@ use evictions::Evictions;
 use gateway::Gateway;
 use inbound::{Budgets, Pending};
 use outbox::Outbox;
+use rested::Rested;
 use snapshots::Snapshots;
 use snapshots::due::{self, Due};
 use store::BatchStore;
@@ -249,9 +251,16 @@ pub struct Replica<P: Platform> {
     ledger: Vec<LedgerRecord>,
     incidents: Vec<Incident>,
     loopback: VecDeque<types::Message>,
-    behind_told_ns: Vec<u64>,
-    /// When the next unasked proof of each peer is worth checking.
-    shown_ns: Vec<u64>,
+    /// Peers that say again and again that they are behind.
+    behind: Rested,
+    /// Peers of epochs that are not known here.
+    strangers: Rested,
+    /// Peers that show proofs which nobody asked for.
+    shown: Rested,
+    /// All of them together.
+    all_shown: Rested,
+    /// Peers that show conflicts.
+    alarms: Rested,
     budgets: Budgets,
     /// To whom votes go that are being signed.
     vote_targets: BTreeMap<(EpochId, types::View), types::SignerSet>,
@@ -353,8 +362,11 @@ impl<P: Platform> Replica<P> {
             ledger: Vec::new(),
             incidents: Vec::new(),
             loopback: VecDeque::new(),
-            behind_told_ns: vec![0; n],
-            shown_ns: vec![0; n],
+            behind: Rested::new(n, inbound::BEHIND_NS),
+            strangers: Rested::new(n, foreign::STRANGER_NS),
+            shown: Rested::new(n, evidence::UNASKED_NS),
+            all_shown: Rested::new(1, evidence::UNASKED_OF_ALL_NS),
+            alarms: Rested::new(n, evidence::ALARM_NS),
             budgets: Budgets::new(n, now_ns),
             vote_targets: BTreeMap::new(),
             counters: Counters::default(),
@@ -364,8 +376,7 @@ impl<P: Platform> Replica<P> {
         };
         replica.settle(now_ns);
         if !found.recovery.is_some() && replica.config.recovery.is_some() {
-            let (frauds, values) = (found.recovery.frauds, found.recovery.values);
-            replica.restore_evictions(now_ns, frauds, values);
+            replica.restore_evictions(now_ns, found.recovery);
             replica.settle(now_ns);
         } else if replica.config.recovery.is_some() {
             replica.open_recovery(now_ns, found.recovery);
@@ -412,7 +423,9 @@ impl<P: Platform> Replica<P> {
         self.settle(now_ns);
         self.send_receipts();
         self.flush_outbox(now_ns);
-        if let Some(plan) = self.merging.take() {
+        // A proof that came meanwhile may have been one too many.
+        let refuted = self.recovery.as_ref().is_some_and(|r| r.is_refuted());
+        if let Some(plan) = self.merging.take().filter(|_| !refuted) {
             self.platform.flush();
             self.merge(now_ns, *plan);
             self.watch_mode(now_ns);

@@ -292,6 +292,10 @@ impl<P: Platform> Replica<P> {
     /// Lets go of what a snapshot stands for; never in the middle of a turn, whose effects may still
     /// need the bytes.
     pub(super) fn let_go(&mut self) {
+        // The merge may go back as far as anything is kept.
+        if self.recovery.is_some() {
+            return;
+        }
         let covered = self.snapshots.covered();
         while let Some((block, gone)) = self.store.overflow(covered) {
             self.core.forget(&block);

@@ -85,6 +85,7 @@ impl<P: Platform> Replica<P> {
     /// As [`Replica::begin_recovery`], with what a restarted replica found.
     pub(super) fn open_recovery(&mut self, now: u64, found: FoundRecovery) {
         self.core.freeze();
+        self.stop_fetching();
         let executed = self.exec.height();
         let (recovery, effects) =
             Recovery::new(self.core.config(), (self.rules)(), found, executed, now);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use consensus::accountability::{Watch, convicted, culprits};
-use consensus::{DeliveredBlock, Durable};
+use consensus::{DeliveredBlock, Durable, FoundRecovery};
 use crypto::Job;
 use types::{
     BlockId, CommitRule, Digest, Epoch, Fraud, Height, Message, RecoveryValue, Resumption,
@@ -170,13 +170,8 @@ impl<P: Platform> Replica<P> {
     }
 
     /// What a restarted replica had proven and endorsed.
-    pub(super) fn restore_evictions(
-        &mut self,
-        now: u64,
-        frauds: Vec<Fraud>,
-        values: Vec<RecoveryValue>,
-    ) {
-        for fraud in frauds
+    pub(super) fn restore_evictions(&mut self, now: u64, mut found: FoundRecovery) {
+        for fraud in std::mem::take(&mut found.frauds)
             .into_iter()
             .filter(|f| f.epoch() == self.config.epoch.id)
         {
@@ -185,13 +180,14 @@ impl<P: Platform> Replica<P> {
             self.evictions.culprits = self.evictions.culprits.union(found);
             self.evictions.frauds.insert(fraud.digest(), fraud);
         }
-        for value in values {
+        for value in std::mem::take(&mut found.values) {
             self.evictions.values.insert(value.digest(), value);
         }
         if self.evictions.culprits.len() > self.config.epoch.faults() {
             // It stopped between the proof that was one too many and the recovery that follows: nobody's
             // proofs are new to it any more, so nothing else would begin it.
-            return self.begin_recovery(now);
+            // What it reported then still holds.
+            return self.open_recovery(now, found);
         }
         self.propose_eviction(now);
     }
@@ -245,17 +241,23 @@ impl<P: Platform> Replica<P> {
             self.counters.messages_rejected += 1;
             return;
         }
+        let digest = value.digest();
+        // The block that names it is final here: whatever else it proves, the epoch is over.
+        let ending = self.evictions.ending.take();
+        if let Some(block) = ending.filter(|_| self.recovery.is_none()) {
+            if block.header.payload == digest {
+                self.keep_eviction(value);
+                return self.end_epoch(now, block);
+            }
+            self.evictions.ending = Some(block);
+        }
         for fraud in frauds {
             self.accuse(now, fraud);
         }
-        let digest = value.digest();
         let agreed = value.excluded == self.evictions.culprits;
         self.keep_eviction(value);
         if agreed {
             self.core.endorse(digest, &mut self.effects);
-        }
-        if let Some(block) = self.evictions.ending.take() {
-            self.end_epoch(now, block);
         }
     }
 
@@ -321,7 +323,9 @@ impl<P: Platform> Replica<P> {
 
     /// Asks again for a value that is missing.
     pub(super) fn retry_ending(&mut self, now: u64) {
-        if let Some(block) = self.evictions.ending.take() {
+        if self.recovery.is_none()
+            && let Some(block) = self.evictions.ending.take()
+        {
             self.end_epoch(now, block);
         }
     }

@@ -16,7 +16,11 @@ use crate::incident::{Incident, What};
 use crate::platform::{ClientId, Platform};
 
 /// Between two proofs of one peer that nobody asked for and that are checked all the same.
-const UNASKED_NS: u64 = 200_000_000;
+pub(super) const UNASKED_NS: u64 = 200_000_000;
+/// The same of all peers together.
+pub(super) const UNASKED_OF_ALL_NS: u64 = 20_000_000;
+/// Between two conflicts of one peer while none is known here.
+pub(super) const ALARM_NS: u64 = 100_000_000;
 
 impl<P: Platform> Replica<P> {
     pub(super) fn note(&mut self, now: u64, what: What) {
@@ -33,26 +37,13 @@ impl<P: Platform> Replica<P> {
                 self.core.handle_notice(now, from, &m, &mut self.effects);
             }
             Message::Proof(m) => {
-                let height = m.block().map(|core| core.height);
-                let asked = height.is_some_and(|height| self.core.expects_proof(from, height));
-                if self.recovery.is_some() {
-                    return;
-                }
-                // Where it contradicts the own proof, both are checked as what they are.
-                match self.conflict_with(&m) {
-                    Some(conflict) if asked || self.may_show(now, from) => {
-                        self.check(from, Job::Conflict(Box::new(conflict)));
-                    }
-                    None if asked => self.check(from, Job::CommitProof(m)),
-                    _ => {}
+                if self.recovery.is_none() {
+                    self.on_proof(now, from, m);
                 }
             }
             Message::Conflict(m) => {
-                if self
-                    .recovery
-                    .as_ref()
-                    .is_none_or(|r| r.conflict().is_none())
-                {
+                let news = self.recovery.as_ref();
+                if news.is_none_or(|r| r.conflict().is_none()) && self.alarms.take(from, now) {
                     self.check(from, Job::Conflict(m));
                 }
             }
@@ -95,16 +86,24 @@ impl<P: Platform> Replica<P> {
         }
     }
 
-    /// Whether a proof that nobody asked for is worth checking: it is dear, and anybody may send it.
-    fn may_show(&mut self, now: u64, from: ReplicaId) -> bool {
-        let Some(shown) = self.shown_ns.get_mut(from.index()) else {
-            return false;
+    /// A proof that was asked for, or one that was not and contradicts the own one. To check it is dear, and
+    /// anybody may send one: those have a budget of their own.
+    fn on_proof(&mut self, now: u64, from: ReplicaId, proof: CommitProof) {
+        let Some(height) = proof.block().map(|core| core.height) else {
+            return;
         };
-        let rested = now >= *shown;
-        if rested {
-            *shown = now + UNASKED_NS;
+        let asked = self.core.take_expected(from, height);
+        let differs = self.differs(&proof);
+        if !asked
+            && !(differs && self.shown.take(from, now) && self.all_shown.take(ReplicaId(0), now))
+        {
+            return;
         }
-        rested
+        // Where it contradicts the own proof, both are checked as what they are.
+        match self.conflict_with(&proof) {
+            Some(conflict) => self.check(from, Job::Conflict(Box::new(conflict))),
+            None => self.check(from, Job::CommitProof(proof)),
+        }
     }
 
     /// Whoever is asked for its proof because its notice differs gets the own one with the question: so
@@ -172,12 +171,20 @@ impl<P: Platform> Replica<P> {
         }
     }
 
+    /// Whether a proof is of another block than the own committed one at its height.
+    fn differs(&self, other: &CommitProof) -> bool {
+        let own = |height| {
+            let committed = self.core.committed_height();
+            self.core.executed_block(height, committed)
+        };
+        let block = other.block();
+        block.is_some_and(|block| own(block.height).is_some_and(|own| own != block.id()))
+    }
+
     /// The own proof and another one for the same height, if they contradict each other.
     fn conflict_with(&self, other: &CommitProof) -> Option<Conflict> {
-        let block = other.block()?;
-        let committed = self.core.committed_height();
-        let own = self.core.executed_block(block.height, committed)?;
-        (own != block.id()).then_some(Conflict {
+        let block = other.block().filter(|_| self.differs(other))?;
+        Some(Conflict {
             epoch: self.config.epoch.id,
             first: self.proof(block.height)?,
             second: other.clone(),

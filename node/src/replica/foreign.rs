@@ -8,10 +8,8 @@ use super::Replica;
 use super::outbox::Out;
 use crate::platform::Platform;
 
-/// A peer that is still in an epoch that ended is told so at most this often.
-const BEHIND_NS: u64 = 50_000_000;
 /// A peer in an epoch that is not known here is told where this replica comes from at most this often.
-const STRANGER_NS: u64 = 500_000_000;
+pub(super) const STRANGER_NS: u64 = 500_000_000;
 /// Messages kept of one peer for an epoch that this replica has not reached.
 const EARLY_PER_PEER_MAX: usize = 128;
 
@@ -58,20 +56,20 @@ impl<P: Platform> Replica<P> {
     /// A peer works in an epoch that this replica does not know: it may be further, or have ended the same
     /// epoch in another way. Then how this one ended it here is all that both can judge.
     fn introduce(&mut self, now: u64, to: ReplicaId) {
-        let due = self.behind_told_ns.get(to.index());
-        let due = due.is_some_and(|told| now >= *told + STRANGER_NS);
-        if let Some(step) = self.lineage.last().filter(|_| due) {
+        if let Some(step) = self.lineage.last()
+            && self.strangers.is_rested(to, now)
+        {
             let resumption = step.resumption.clone();
-            self.show_the_way(now, to, resumption);
+            if self.show_the_way(now, to, resumption) {
+                self.strangers.take(to, now);
+            }
         }
     }
 
-    fn show_the_way(&mut self, now: u64, from: ReplicaId, resumption: Resumption) {
-        let Some(told) = self.behind_told_ns.get_mut(from.index()) else {
-            return;
-        };
-        if now >= *told + BEHIND_NS {
-            *told = now;
+    /// True unless that peer was told something just now.
+    fn show_the_way(&mut self, now: u64, from: ReplicaId, resumption: Resumption) -> bool {
+        let rested = self.behind.take(from, now);
+        if rested {
             let to = SignerSet::from_iter([from]);
             let message = Message::Resumption(Box::new(resumption));
             self.outbox.push_durable(Out::Peers(to, message));
@@ -80,6 +78,7 @@ impl<P: Platform> Replica<P> {
                 past.core.handle_peer_up(from, &mut self.effects);
             }
         }
+        rested
     }
 
     fn serve_past(&mut self, from: ReplicaId, message: &Message) {

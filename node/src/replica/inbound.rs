@@ -11,7 +11,7 @@ use crate::platform::{ClientId, Platform};
 /// Most checks under way for one peer: a flood of expensive messages costs its sender only.
 const JOBS_PER_PEER_MAX: u32 = 256;
 /// A peer that keeps saying that it is behind is answered at most this often.
-const BEHIND_NS: u64 = 50_000_000;
+pub(super) const BEHIND_NS: u64 = 50_000_000;
 
 const TAG_BATCH: u8 = 4;
 const TAG_BATCH_RESPONSE: u8 = 13;
@@ -275,11 +275,7 @@ impl<P: Platform> Replica<P> {
     }
 
     fn tell_behind(&mut self, now: u64, from: ReplicaId) {
-        let Some(told) = self.behind_told_ns.get_mut(from.index()) else {
-            return;
-        };
-        if now >= *told + BEHIND_NS {
-            *told = now;
+        if self.behind.take(from, now) {
             self.core.handle_peer_up(from, &mut self.effects);
         }
     }
@@ -320,7 +316,11 @@ impl<P: Platform> Replica<P> {
         }
         let mut useful = self.store.wants(&digest);
         if let Some(lane) = lane.filter(|_| !useful) {
-            let (room, gone) = self.store.make_room(lane, bytes.len());
+            // During a recovery nothing gives way: another branch may rest on it.
+            let (room, gone) = match self.recovery.is_some() {
+                true => (self.store.has_room(lane, bytes.len()), Vec::new()),
+                false => self.store.make_room(lane, bytes.len()),
+            };
             gone.into_iter()
                 .for_each(|digest| self.core.batch_dropped(digest));
             useful = room;

@@ -141,10 +141,13 @@ impl BatchStore {
                 gone.push(oldest);
             }
         }
-        (
-            self.backlog[lane.index()] + len_bytes as u64 <= self.quota_bytes,
-            gone,
-        )
+        (self.has_room(lane, len_bytes), gone)
+    }
+
+    /// Whether a batch fits into its lane's quota as it is.
+    pub fn has_room(&self, lane: ReplicaId, len_bytes: usize) -> bool {
+        let backlog = self.backlog.get(lane.index());
+        backlog.is_some_and(|backlog| backlog + len_bytes as u64 <= self.quota_bytes)
     }
 
     /// Takes an answer in; false if nobody asked.

@@ -81,6 +81,14 @@ impl<P: Platform> Replica<P> {
         });
     }
 
+    /// The epoch is split: its states are one side's, and the own journal is what the recovery rests on.
+    pub(in crate::replica) fn stop_fetching(&mut self) {
+        self.snapshots.doubtful = None;
+        if self.snapshots.is_fetching(self.config.epoch.id) {
+            self.snapshots.fetch = None;
+        }
+    }
+
     /// A peer proved that it committed the own tip, too.
     pub(in crate::replica) fn tip_confirmed(&mut self, now: u64, by: ReplicaId, height: Height) {
         let Some(mut doubt) = self.snapshots.doubtful.take() else {
@@ -138,6 +146,9 @@ impl<P: Platform> Replica<P> {
 
     /// Fetches from `holders`.
     fn begin_fetch(&mut self, now: u64, holders: SignerSet, cert: CheckpointCert) {
+        if self.recovery.is_some() && cert.epoch == self.config.epoch.id {
+            return;
+        }
         self.snapshots.fetch = Some(Fetch {
             cert,
             from: holders,
