@@ -143,3 +143,54 @@ fn a_run_is_repeated_from_its_folder_alone() {
     );
     assert!(text(&ran.stderr).contains("another program than then: binary hash"));
 }
+
+/// Two builds in one campaign: each side's runs are its own program's, and pairs are counted.
+#[test]
+fn two_builds_run_in_turns_and_are_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = dir.path().join("short.toml");
+    let text_of = "name = \"short\"\n[axes]\ndurability = \"memory\"\nrate_tps = 100\n\
+                   [load]\nwarmup_s = 0.5\nduration_s = 1\n";
+    std::fs::write(&spec, text_of).unwrap();
+    let spec = spec.to_str().unwrap();
+
+    // The same program with a byte behind its end: another build that does the same.
+    let other = dir.path().join("other");
+    std::fs::copy(env!("CARGO_BIN_EXE_reforge"), &other).unwrap();
+    let mut file = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&other)
+        .unwrap();
+    std::io::Write::write_all(&mut file, b"\n").unwrap();
+    drop(file);
+    let other = other.to_str().unwrap();
+
+    let (one, against) = (dir.path().join("ab"), dir.path().join("ab-against"));
+    let ran = run(&["run", spec, "--against", other], &one);
+    let said = text(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(12), "{said}{}", text(&ran.stderr));
+    assert!(said.contains("1 pairs, expected 5"), "{said}");
+    let hash_of = |campaign: &Path| {
+        let root = campaign.join(only_run(campaign).name);
+        let fingerprint: measure::Fingerprint =
+            read_json(&root.join(folder::FINGERPRINT), "fingerprint").unwrap();
+        fingerprint.binary_hash.unwrap()
+    };
+    assert_ne!(hash_of(&one), hash_of(&against));
+
+    let refused = |args: &[&str], why: &str| {
+        let ran = reforge().args(args).output().unwrap();
+        let said = text(&ran.stderr);
+        assert!(!ran.status.success() && said.contains(why), "{said}");
+    };
+    refused(
+        &["run", spec, "--against", other],
+        "--against needs --out DIR",
+    );
+    let out = dir.path().join("never");
+    let out = out.to_str().unwrap();
+    refused(
+        &["run", spec, "--against", "no-such-build", "--out", out],
+        "expected another build of reforge",
+    );
+}

@@ -196,6 +196,25 @@ impl Core {
 mod tests {
     use super::*;
 
+    /// One false notice must not open the door to any number of proofs, which are dear to check.
+    #[test]
+    fn a_peer_that_was_asked_owes_one_proof() {
+        let mut core = crate::tests::fixture::core(0);
+        let (peer, height, mut out) = (ReplicaId(2), Height(5), Vec::new());
+        assert!(!core.take_expected(peer, height), "nobody asked");
+        core.ask_proof(0, peer, height, &mut out);
+        assert!(!core.take_expected(ReplicaId(1), height));
+        assert!(!core.take_expected(peer, Height(6)));
+        assert!(core.take_expected(peer, height));
+        assert!(!core.take_expected(peer, height), "once");
+
+        core.ask_proof(1, peer, height, &mut out);
+        assert_eq!(out.len(), 1, "nor is it asked again at once");
+        assert!(!core.take_expected(peer, height));
+        core.ask_proof(1_000_000_000, peer, height, &mut out);
+        assert!(core.take_expected(peer, height));
+    }
+
     #[test]
     fn a_small_committee_is_told_at_once_and_a_large_one_in_turn() {
         let (me, all) = (ReplicaId(3), SignerSet::all(7));

@@ -20,8 +20,8 @@ use super::outbox::Out;
 use super::{Replica, records};
 use crate::platform::Platform;
 
-/// Own blocks below the lowest fork that are kept for those who lag, at most.
-const DEPTH_BLOCKS: u64 = 256;
+/// Own blocks below the lowest fork that are kept for those who lag, at most. Who lags further crosses over.
+const DEPTH_BLOCKS: u64 = 32;
 /// Bytes of batches in it, the newest ones.
 const BYTES_MAX: usize = 32 << 20;
 
