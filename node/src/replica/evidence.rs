@@ -93,10 +93,11 @@ impl<P: Platform> Replica<P> {
             return;
         };
         let asked = self.core.take_expected(from, height);
-        let differs = self.differs(&proof);
-        if !asked
-            && !(differs && self.shown.take(from, now) && self.all_shown.take(ReplicaId(0), now))
-        {
+        let worth = asked
+            || self.differs(&proof)
+                && self.shown.take(from, now)
+                && self.all_shown.take(ReplicaId(0), now);
+        if !worth {
             return;
         }
         // Where it contradicts the own proof, both are checked as what they are.
