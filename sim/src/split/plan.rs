@@ -108,7 +108,13 @@ impl SplitPlan {
             hide(&mut attackers, &sides, quorum, &mut rng);
         }
         base.byzantine = evil.iter().map(|seat| (*seat, Acts::honest())).collect();
-        base.dead = dies.then(|| correct[rng.below(correct.len() as u64) as usize]);
+        base.dead = dies.then(|| {
+            let drawn = correct[rng.below(correct.len() as u64) as usize];
+            // Whoever is alone on its side may die before anybody hears what it committed: then nobody can
+            // be convicted of that. The other side has two, or too many were faulty.
+            let alone = sides.iter().position(|side| side[..] == [drawn]);
+            alone.map_or(drawn, |side| sides[1 - side][0])
+        });
         base.faults.clear();
         base.heal_ns = u64::MAX;
         base.nominal = false;

@@ -79,6 +79,10 @@ fn plans_are_what_their_kind_says() {
                 };
                 assert!(allowed.contains(&faulty), "n {n} seed {seed}: {faulty}");
                 assert!(plan.attackers.len() >= split(n));
+                for side in &plan.sides {
+                    let lives = |seat: &usize| plan.base.dead != Some(*seat);
+                    assert!(side.iter().any(lives), "n {n} seed {seed}: nobody tells");
+                }
                 let [a, b] = &plan.sides;
                 assert_eq!(a.len() + b.len() + plan.attackers.len(), n);
                 for side in [0, 1] {
