@@ -183,10 +183,7 @@ fn two_builds_run_in_turns_and_are_compared() {
         let said = text(&ran.stderr);
         assert!(!ran.status.success() && said.contains(why), "{said}");
     };
-    refused(
-        &["run", spec, "--against", other],
-        "--against needs --out DIR",
-    );
+    refused(&["run", spec, "--against", other], "--out");
     let out = dir.path().join("never");
     let out = out.to_str().unwrap();
     refused(
