@@ -134,6 +134,10 @@ impl Recovery {
             recovery.values.insert(value.digest(), value);
         }
         out.retain(|effect| !matches!(effect, Effect::Persist(_)));
+        // On record before the restart, or not: once more does no harm.
+        if let Some(resumption) = &recovery.resumption {
+            out.push(Effect::Resumed(Box::new(resumption.clone())));
+        }
         (recovery, out)
     }
 
