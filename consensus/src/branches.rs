@@ -397,6 +397,14 @@ impl Core {
         self.tree.block_id_at(height)
     }
 
+    /// Whether a proof is of another block than the own committed one at its height.
+    pub fn contradicts(&self, proof: &CommitProof) -> bool {
+        proof.block().is_some_and(|block| {
+            let own = self.executed_block(block.height, self.committed_height());
+            own.is_some_and(|own| own != block.id())
+        })
+    }
+
     /// What the chain that ends in the committed block `tip` is made of above `floor`: its headers, and the cars
     /// that they add, as far as those are here.
     pub fn chain_parts(

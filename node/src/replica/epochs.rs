@@ -56,17 +56,6 @@ pub(super) fn proof_of(
 }
 
 impl Past {
-    /// Whether a proof is of another block than was final here at its height.
-    pub fn differs(&self, other: &CommitProof) -> bool {
-        let Some(block) = other.block() else {
-            return false;
-        };
-        let own = self
-            .core
-            .executed_block(block.height, self.core.committed_height());
-        own.is_some_and(|own| own != block.id())
-    }
-
     /// Proves what was final here at a height.
     pub fn proof(&self, height: Height) -> Option<CommitProof> {
         proof_of(&self.proofs, &self.core, height)

@@ -243,13 +243,12 @@ impl<P: Platform> Replica<P> {
         }
         let digest = value.digest();
         // The block that names it is final here: whatever else it proves, the epoch is over.
-        let ending = self.evictions.ending.take();
-        if let Some(block) = ending.filter(|_| self.recovery.is_none()) {
-            if block.header.payload == digest {
-                self.keep_eviction(value);
-                return self.end_epoch(now, block);
-            }
-            self.evictions.ending = Some(block);
+        let ending = &mut self.evictions.ending;
+        if self.recovery.is_none()
+            && let Some(block) = ending.take_if(|block| block.header.payload == digest)
+        {
+            self.keep_eviction(value);
+            return self.end_epoch(now, block);
         }
         for fraud in frauds {
             self.accuse(now, fraud);

@@ -94,7 +94,7 @@ impl<P: Platform> Replica<P> {
         };
         let asked = self.core.take_expected(from, height);
         let worth = asked
-            || self.differs(&proof)
+            || self.core.contradicts(&proof)
                 && self.shown.take(from, now)
                 && self.all_shown.take(ReplicaId(0), now);
         if !worth {
@@ -172,19 +172,9 @@ impl<P: Platform> Replica<P> {
         }
     }
 
-    /// Whether a proof is of another block than the own committed one at its height.
-    fn differs(&self, other: &CommitProof) -> bool {
-        let own = |height| {
-            let committed = self.core.committed_height();
-            self.core.executed_block(height, committed)
-        };
-        let block = other.block();
-        block.is_some_and(|block| own(block.height).is_some_and(|own| own != block.id()))
-    }
-
     /// The own proof and another one for the same height, if they contradict each other.
     fn conflict_with(&self, other: &CommitProof) -> Option<Conflict> {
-        let block = other.block().filter(|_| self.differs(other))?;
+        let block = other.block().filter(|_| self.core.contradicts(other))?;
         Some(Conflict {
             epoch: self.config.epoch.id,
             first: self.proof(block.height)?,

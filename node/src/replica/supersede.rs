@@ -36,7 +36,8 @@ impl<P: Platform> Replica<P> {
             }
             // Another block ended that epoch there.
             Message::Resumption(m) => past
-                .differs(&m.proof)
+                .core
+                .contradicts(&m.proof)
                 .then(|| Job::CommitProof(m.proof.clone())),
             Message::Conflict(m) => Some(Job::Conflict(m.clone())),
             _ => None,
@@ -73,7 +74,11 @@ impl<P: Platform> Replica<P> {
     }
 
     fn compare_past(&mut self, from: ReplicaId, other: &CommitProof) {
-        let Some(past) = self.past.as_ref().filter(|past| past.differs(other)) else {
+        let Some(past) = self
+            .past
+            .as_ref()
+            .filter(|past| past.core.contradicts(other))
+        else {
             return;
         };
         let own = other.block().and_then(|block| past.proof(block.height));
