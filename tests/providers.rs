@@ -30,7 +30,7 @@ impl Left {
         let record = std::fs::read(campaign.join(folder::CAMPAIGN)).unwrap();
         let record: measure::CampaignRecord = serde_json::from_slice(&record).unwrap();
         let run = RunFolder::open(&campaign.join(&record.runs[0]));
-        assert_eq!(run.seal_state().unwrap(), SealState::Intact);
+        assert_eq!(run.seal_state().unwrap(), SealState::Intact, "{told}");
         assert!(!run.path("scratch").exists(), "keys stayed in the record");
         let events = read_events(&run.path(folder::EVENTS)).unwrap();
         let summary = std::fs::read(campaign.join(folder::SUMMARY)).unwrap();

@@ -8,6 +8,7 @@ mod byzantine;
 mod forge;
 mod invent;
 mod memory;
+mod near_miss;
 pub mod process;
 mod rng;
 pub mod split;

@@ -97,6 +97,12 @@ impl Memory {
         self.timeouts.clear();
     }
 
+    /// All headers that are remembered.
+    pub fn newest_first(&self) -> impl Iterator<Item = &Header> {
+        let views = self.headers.values().rev();
+        views.flatten().map(|(_, header)| header)
+    }
+
     pub fn newest_header(&self) -> Option<&Header> {
         let (_, at) = self.headers.last_key_value()?;
         at.first().map(|(_, header)| header)

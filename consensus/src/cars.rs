@@ -513,4 +513,9 @@ impl Core {
     pub fn rule(&self) -> types::CommitRule {
         self.rules.rule()
     }
+
+    /// Whom a proof of fraud convicts; the signatures in it are verified elsewhere.
+    pub fn convicts(&self, fraud: &types::Fraud) -> types::SignerSet {
+        self.rules.convicts(fraud)
+    }
 }

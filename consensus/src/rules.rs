@@ -29,7 +29,7 @@ pub trait Rules: std::fmt::Debug + Send {
         held
     }
 
-    /// Whom a proof of fraud convicts in a recovery.
+    /// Whom a proof of fraud convicts.
     fn convicts(&self, fraud: &Fraud) -> SignerSet {
         culprits(self.rule(), fraud).unwrap_or_default()
     }

@@ -18,6 +18,8 @@ pub enum Mutant {
     CommitEarly,
     /// Comes back without its last votes and the views that it gave up.
     ForgetVotes,
+    /// Comes back without the view in which it proposed last.
+    ForgetProposal,
     /// Believes certificates that nobody signed.
     BelieveCertificates,
     /// Comes back without the last cars of its own lane.
@@ -48,6 +50,8 @@ pub enum Mutant {
     ForgetReport,
     /// Finds one culprit more in every proof of fraud.
     ConvictAnybody,
+    /// Convicts of a stale timeout whoever claimed exactly the certificate under its vote.
+    ConvictEqualClaim,
     /// Believes reports, and values made of them, whose certificates nobody signed.
     BelieveReports,
     /// Begins a new session of the recovery, without locks and votes, for every set of culprits.
@@ -56,11 +60,12 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that ordinary worlds bring out.
-    pub const ALL: [Mutant; 11] = [
+    pub const ALL: [Mutant; 12] = [
         Mutant::VoteWithoutLock,
         Mutant::VoteWithoutFreshness,
         Mutant::CommitEarly,
         Mutant::ForgetVotes,
+        Mutant::ForgetProposal,
         Mutant::BelieveCertificates,
         Mutant::LoseLaneTail,
         Mutant::AcknowledgeWithoutData,
@@ -71,7 +76,7 @@ impl Mutant {
     ];
 
     /// Those that show only when a split is recovered from.
-    pub const OF_RECOVERY: [Mutant; 10] = [
+    pub const OF_RECOVERY: [Mutant; 11] = [
         Mutant::DropBranch,
         Mutant::DropBranchAlone,
         Mutant::MergeAsListed,
@@ -80,6 +85,7 @@ impl Mutant {
         Mutant::ForgetRecoveryVotes,
         Mutant::ForgetReport,
         Mutant::ConvictAnybody,
+        Mutant::ConvictEqualClaim,
         Mutant::BelieveReports,
         Mutant::SessionPerCulprits,
     ];
@@ -90,6 +96,7 @@ impl Mutant {
             Mutant::VoteWithoutFreshness => "vote-without-freshness",
             Mutant::CommitEarly => "commit-early",
             Mutant::ForgetVotes => "forget-votes",
+            Mutant::ForgetProposal => "forget-proposal",
             Mutant::BelieveCertificates => "believe-certificates",
             Mutant::LoseLaneTail => "lose-lane-tail",
             Mutant::AcknowledgeWithoutData => "acknowledge-without-data",
@@ -105,6 +112,7 @@ impl Mutant {
             Mutant::ForgetRecoveryVotes => "forget-recovery-votes",
             Mutant::ForgetReport => "forget-report",
             Mutant::ConvictAnybody => "convict-anybody",
+            Mutant::ConvictEqualClaim => "convict-equal-claim",
             Mutant::BelieveReports => "believe-reports",
             Mutant::SessionPerCulprits => "session-per-culprits",
         }
@@ -117,6 +125,7 @@ impl Mutant {
     pub fn applies(self, n: usize, rule: CommitRule) -> bool {
         match self {
             Mutant::VoteWithoutLock => rule == CommitRule::ThreeChain,
+            Mutant::ConvictEqualClaim => rule == CommitRule::TwoChain,
             Mutant::BelieveReports | Mutant::SessionPerCulprits => {
                 committee::envelope(n) > committee::split(n)
             }
@@ -136,6 +145,7 @@ impl Mutant {
             Mutant::VoteWithoutFreshness => &["E2-double-vote", "V1-backwards", "V1-after-timeout"],
             Mutant::CommitEarly => &["executed-not-final", "order", "fork"],
             Mutant::ForgetVotes => &["E2-double-vote", "V1-backwards", "V1-after-timeout"],
+            Mutant::ForgetProposal => &["E1-equivocation"],
             Mutant::BelieveCertificates => &["E5-unjustified", "E5-unknown", "fork", "order"],
             Mutant::LoseLaneTail => &["E6-lane"],
             Mutant::AcknowledgeWithoutData => &["acknowledged-without-data", "E7-acknowledgement"],
@@ -169,7 +179,7 @@ impl Mutant {
                 "V1-after-timeout",
             ],
             Mutant::ForgetReport => &["second-report"],
-            Mutant::ConvictAnybody => &["convicted-correct"],
+            Mutant::ConvictAnybody | Mutant::ConvictEqualClaim => &["convicted-correct"],
             Mutant::BelieveReports => &["executed-not-final"],
             Mutant::SessionPerCulprits => &["E2-double-vote", "V1-backwards", "E3-lock"],
         }

@@ -288,7 +288,7 @@ impl WorldPlan {
         // claims below the lock brings it into play; a quorum of liars needs no luck for that.
         let evils = match mutant {
             M::VoteWithoutLock => committee::quorum(n),
-            M::LoseLaneTail | M::EarlySync => 0,
+            M::ForgetProposal | M::LoseLaneTail | M::EarlySync => 0,
             _ => f,
         };
         let first = rng.below(n as u64) as usize;
@@ -296,7 +296,9 @@ impl WorldPlan {
         plan.byzantine = (0..evils).map(|at| ((first + at) % n, evil)).collect();
         plan.faults.clear();
         match mutant {
-            M::ForgetVotes | M::LoseLaneTail | M::EarlySync => plan.churn(&mut rng),
+            M::ForgetVotes | M::ForgetProposal | M::LoseLaneTail | M::EarlySync => {
+                plan.churn(&mut rng)
+            }
             _ if rng.chance(600) => plan.partitions(&mut rng),
             _ => {}
         }

@@ -130,6 +130,7 @@ mutants! {
     catches_votes_without_freshness: VoteWithoutFreshness,
     catches_early_commits: CommitEarly,
     catches_forgotten_votes: ForgetVotes,
+    catches_forgotten_proposals: ForgetProposal,
     catches_belief_in_certificates: BelieveCertificates,
     catches_lost_lane_tails: LoseLaneTail,
     catches_acknowledgements_without_data: AcknowledgeWithoutData,
@@ -145,6 +146,7 @@ mutants! {
     catches_forgotten_votes_of_a_recovery: ForgetRecoveryVotes,
     catches_a_forgotten_report: ForgetReport,
     catches_convictions_of_anybody: ConvictAnybody,
+    catches_convictions_of_an_equal_claim: ConvictEqualClaim,
     catches_belief_in_reports: BelieveReports,
     catches_a_session_per_set_of_culprits: SessionPerCulprits,
 }
@@ -211,4 +213,5 @@ recoveries! {
     correct_replicas_remember_their_report: ForgetReport 0..4,
     correct_replicas_believe_no_invented_report: BelieveReports 0..4,
     correct_replicas_outlive_a_confession: SessionPerCulprits 0..4,
+    correct_replicas_convict_nobody_of_an_equal_claim: ConvictEqualClaim 0..4,
 }

@@ -10,6 +10,7 @@ use types::{
 use super::{Bent, Evil, RawLink};
 use crate::acts::Act;
 use crate::invent::unsigned;
+use crate::near_miss::claim_kept;
 
 /// Epochs that are remembered by their ids: split ones, recoveries, and what came after.
 const EPOCHS_MAX: usize = 16;
@@ -111,6 +112,9 @@ impl Evil {
             };
             self.acts.add(Act::FalseEvidence);
             inner.send(victim, &forged);
+            if let Some(near) = claim_kept(&self.memory) {
+                inner.send(victim, &Message::Frauds(vec![near]));
+            }
         }
         if self.does(Act::OldEvidence) {
             let at = self.rng.below(self.memory.evidence.len() as u64) as usize;

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use consensus::accountability::{Watch, convicted, culprits};
-use consensus::{DeliveredBlock, Durable, FoundRecovery};
+use consensus::accountability::Watch;
+use consensus::{Core, DeliveredBlock, Durable, FoundRecovery};
 use crypto::Job;
 use types::{
-    BlockId, CommitRule, Digest, Epoch, Fraud, Height, Message, RecoveryValue, Resumption,
-    SignerSet, Verified, committee,
+    BlockId, Digest, Epoch, Fraud, Height, Message, RecoveryValue, Resumption, SignerSet, Verified,
+    committee,
 };
 
 use super::outbox::Out;
@@ -83,9 +83,10 @@ fn value_of(epoch: &Epoch, excluded: SignerSet, frauds: Vec<Fraud>) -> RecoveryV
     }
 }
 
-fn is_fit(rule: CommitRule, epoch: &Epoch, value: &RecoveryValue) -> bool {
-    let convicted = convicted(rule, &value.frauds).intersection(epoch.members);
-    value.excluded == convicted
+fn is_fit(core: &Core, epoch: &Epoch, value: &RecoveryValue) -> bool {
+    let sets = value.frauds.iter().map(|fraud| core.convicts(fraud));
+    let convicted = sets.fold(SignerSet::EMPTY, SignerSet::union);
+    value.excluded == convicted.intersection(epoch.members)
         && evictable(epoch, value.excluded)
         && *value == value_of(epoch, value.excluded, value.frauds.clone())
 }
@@ -106,25 +107,23 @@ impl<P: Platform> Replica<P> {
 
     /// Has proofs of fraud checked that convict somebody new.
     pub(super) fn examine(&mut self, mut frauds: Vec<Fraud>) {
-        let known = self.evictions.culprits;
-        let rule = self.core.rule();
-        frauds.retain(|fraud| {
-            fraud.epoch() == self.config.epoch.id
-                && culprits(rule, fraud).is_ok_and(|found| !found.is_subset(known))
-        });
+        frauds.retain(|fraud| self.is_news(fraud));
         if !frauds.is_empty() {
             self.submit(Pending::Core(Vec::new()), Job::Frauds(frauds));
         }
+    }
+
+    /// Whether a proof, if its signatures are good, convicts somebody new in an epoch that is not split.
+    pub(super) fn is_news(&self, fraud: &Fraud) -> bool {
+        let known = self.evictions.culprits;
+        fraud.epoch() == self.config.epoch.id && !self.core.convicts(fraud).is_subset(known)
     }
 
     /// A verified proof of fraud of an epoch that is not split.
     pub(super) fn accuse(&mut self, now: u64, fraud: Verified<Fraud>) {
         let fraud = fraud.into_inner();
         let epoch = self.config.epoch;
-        let Ok(found) = culprits(self.core.rule(), &fraud) else {
-            return;
-        };
-        let found = found.intersection(epoch.members);
+        let found = self.core.convicts(&fraud).intersection(epoch.members);
         let known = self.evictions.culprits;
         if fraud.epoch() != epoch.id || found.is_subset(known) {
             return;
@@ -175,7 +174,7 @@ impl<P: Platform> Replica<P> {
             .into_iter()
             .filter(|f| f.epoch() == self.config.epoch.id)
         {
-            let found = culprits(self.core.rule(), &fraud).unwrap_or_default();
+            let found = self.core.convicts(&fraud);
             let found = found.intersection(self.config.epoch.members);
             self.evictions.culprits = self.evictions.culprits.union(found);
             self.evictions.frauds.insert(fraud.digest(), fraud);
@@ -220,7 +219,7 @@ impl<P: Platform> Replica<P> {
     /// A value that some header of this epoch names.
     pub(super) fn on_eviction_value(&mut self, value: RecoveryValue) {
         let fresh = self.may_evict() && self.eviction(value.digest()).is_none();
-        if fresh && is_fit(self.core.rule(), &self.config.epoch, &value) {
+        if fresh && is_fit(&self.core, &self.config.epoch, &value) {
             let frauds = value.frauds.clone();
             let pending = Pending::Eviction {
                 value: Box::new(value),

@@ -2,7 +2,6 @@
 //! values. What is not worth checking is dropped before it costs a signature.
 
 use consensus::Recovery;
-use consensus::accountability::culprits;
 use crypto::Job;
 use types::client::Response;
 use types::{
@@ -120,13 +119,9 @@ impl<P: Platform> Replica<P> {
     }
 
     fn on_frauds(&mut self, from: ReplicaId, mut frauds: Vec<Fraud>) {
-        let (rule, known) = (self.core.rule(), self.evictions.culprits);
         frauds.retain(|fraud| match &self.recovery {
             Some(recovery) => recovery.wants_fraud(fraud),
-            None => {
-                fraud.epoch() == self.config.epoch.id
-                    && culprits(rule, fraud).is_ok_and(|found| !found.is_subset(known))
-            }
+            None => self.is_news(fraud),
         });
         if !frauds.is_empty() {
             self.check(from, Job::Frauds(frauds));

@@ -33,6 +33,25 @@ impl BrokenRules {
     }
 }
 
+impl BrokenRules {
+    /// Whom `<=` in the place of `<` convicts.
+    fn just_about(&self, fraud: &Fraud) -> SignerSet {
+        match fraud {
+            Fraud::StaleTimeout {
+                votes,
+                voted,
+                timeouts,
+            } if self.mutant == Mutant::ConvictEqualClaim && timeouts.view >= votes.view => {
+                let claims = timeouts.claims.iter();
+                let equal = claims.filter(|claim| claim.high_qc_view == voted.justify_view);
+                let equal: SignerSet = equal.map(|claim| claim.replica).collect();
+                votes.votes.signers.intersection(equal)
+            }
+            _ => SignerSet::EMPTY,
+        }
+    }
+}
+
 impl Rules for BrokenRules {
     fn rule(&self) -> CommitRule {
         self.rules.rule()
@@ -61,7 +80,7 @@ impl Rules for BrokenRules {
             let innocent = (0..).map(ReplicaId).find(|id| !found.contains(*id));
             innocent.map(|id| found.insert(id));
         }
-        found
+        found.union(self.just_about(fraud))
     }
     fn merge_order(&self, chains: Vec<Chain>) -> Vec<Chain> {
         match self.mutant {

@@ -30,6 +30,7 @@ impl Mutant {
     ) -> Vec<Record> {
         match self {
             Mutant::ForgetVotes => records.iter_mut().for_each(forget_votes),
+            Mutant::ForgetProposal => records.iter_mut().for_each(forget_proposal),
             Mutant::LoseLaneTail => {
                 let mine = |record: &Record| {
                     record.kind() == CAR
@@ -60,15 +61,25 @@ impl Mutant {
 }
 
 fn forget_votes(record: &mut Record) {
-    if record.kind() == SAFETY
-        && let Ok(mut safety) = Safety::decode(record.bytes())
-    {
+    edit_safety(record, |safety| {
         let nothing = Lock {
             view: View(0),
             block: safety.lock.block,
         };
         safety.last_votes = [nothing; 2];
         safety.timeout_view = View(0);
+    });
+}
+
+fn forget_proposal(record: &mut Record) {
+    edit_safety(record, |safety| safety.proposed_view = View(0));
+}
+
+fn edit_safety(record: &mut Record, edit: impl FnOnce(&mut Safety)) {
+    if record.kind() == SAFETY
+        && let Ok(mut safety) = Safety::decode(record.bytes())
+    {
+        edit(&mut safety);
         *record = Record::new(SAFETY, [0; 32], [safety.encode()])
             .expect("as long as the record that it was");
     }

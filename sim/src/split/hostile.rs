@@ -15,6 +15,9 @@ use crate::rng::Rng;
 impl SplitPlan {
     /// See the module.
     pub fn hostile_to(mutant: Mutant, seed: u64, n: usize, rule: CommitRule) -> SplitPlan {
+        if mutant == Mutant::ConvictEqualClaim {
+            return SplitPlan::slander(seed, n, rule);
+        }
         let mut plan = SplitPlan::of(seed, n, rule, Kind::Envelope);
         let mut rng = Rng::new(seed, 0x6d75_7461);
         plan.base.scheme = Scheme::Fake;
@@ -43,6 +46,21 @@ impl SplitPlan {
             Mutant::SessionPerCulprits => plan.hide_one(Act::Confession),
             _ => {}
         }
+        plan
+    }
+
+    /// As many liars as the committee tolerates, who hand around what is just no offence, and views that
+    /// end in the ways that bring it about.
+    fn slander(seed: u64, n: usize, rule: CommitRule) -> SplitPlan {
+        let mut plan = SplitPlan::of(seed, n, rule, Kind::Liars);
+        let acts = Acts::honest()
+            .with(Act::FalseEvidence, 10)
+            .with(Act::SilentLeader, 30);
+        plan.base.scheme = Scheme::Fake;
+        plan.base.dead = None;
+        plan.base.byzantine = (0..types::committee::faults(n))
+            .map(|at| ((seed as usize + at) % n, acts))
+            .collect();
         plan
     }
 
