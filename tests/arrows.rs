@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
@@ -24,6 +25,7 @@ const ARROWS: &str = "
     sim          -> adversary node consensus execution crypto storage transport types measure
     testbed      -> types measure
     results      -> measure
+    unify        ->
 ";
 
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
@@ -67,6 +69,38 @@ fn rooms_depend_along_the_arrows_only() {
         }
     }
     assert!(wrong.is_empty(), "arrows that nobody drew: {wrong:?}");
+}
+
+/// What `--workspace` builds, `cargo run` and the benches need not build again.
+#[test]
+fn third_party_crates_have_the_same_features_in_every_command() {
+    let all = features("--workspace -e normal,build,dev");
+    for narrower in [
+        "-e normal,build",
+        "-e normal,build,dev",
+        "-p bench -p crypto-bench -e normal,build,dev",
+    ] {
+        let apart: Vec<_> = features(narrower).difference(&all).cloned().collect();
+        assert!(
+            apart.is_empty(),
+            "{narrower} builds these anew: {apart:?}; add the features that they lack to unify/Cargo.toml"
+        );
+    }
+}
+
+/// Packages of a command with their features, once for the target and once for the host.
+fn features(selection: &str) -> BTreeSet<String> {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(root());
+    command.args("tree --offline --prefix none --no-dedupe -f".split(' '));
+    command.arg("{p} [{f}]").args(selection.split(' '));
+    let output = command.output().expect("cargo runs");
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo tree {selection}: {why}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let packages: BTreeSet<String> = text.lines().map(str::to_owned).collect();
+    assert!(packages.len() > 50, "found only {packages:?}");
+    packages
 }
 
 #[test]
