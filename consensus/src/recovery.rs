@@ -19,6 +19,7 @@ mod resume;
 mod value;
 
 pub use resume::MergePlan;
+pub use value::Standing;
 
 /// Messages kept that declare culprits whose proofs have not come yet.
 const PENDING_MAX: usize = 256;

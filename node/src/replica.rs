@@ -530,12 +530,16 @@ impl<P: Platform> Replica<P> {
         if self.recovery.is_none() {
             return;
         }
-        self.with_recovery(
-            |recovery, core, out| match now_ns >= recovery.deadline_ns() {
-                true => recovery.tick(now_ns, core, out),
-                false => recovery.advance(now_ns, core, out),
-            },
-        );
+        self.with_recovery(|recovery, core, out| {
+            if now_ns < recovery.deadline_ns() {
+                return recovery.advance(now_ns, core, out);
+            }
+            let given_up = recovery.core.safety().timeout_view;
+            recovery.tick(now_ns, core, out);
+            if recovery.core.safety().timeout_view > given_up {
+                tracing::warn!(standing = ?recovery.standing(core), "gave up a view of the recovery");
+            }
+        });
         self.settle(now_ns);
     }
 

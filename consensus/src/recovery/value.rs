@@ -4,13 +4,33 @@ use std::collections::btree_map::Entry;
 
 use types::{
     BlockId, CommitProof, Digest, ForkReport, Fraud, Height, Message, RecoveryValue, ReplicaId,
-    SignerSet, Verified,
+    SignerSet, Verified, View,
 };
 
 use super::merge::Chain;
 use super::{Recovery, VALUES_MAX};
 use crate::core::Core;
 use crate::effect::{Durable, Effect, Nanos};
+
+/// See [`Recovery::standing`].
+#[derive(Debug, Clone, Copy)]
+pub struct Standing {
+    pub view: View,
+    pub leader: ReplicaId,
+    /// `|B|`.
+    pub excluded: usize,
+    /// Reports of those who stay, and those of them whose branches are here.
+    pub reports: usize,
+    pub held: usize,
+    pub needed: usize,
+    /// Values that are known, and those that this replica would vote for.
+    pub values: usize,
+    pub fit: usize,
+    /// Whether it has one to propose itself.
+    pub proposes: bool,
+    /// Whose header of the current view waits for its value or for what that needs.
+    pub waits: Option<ReplicaId>,
+}
 
 impl Recovery {
     // ---- reports ------------------------------------------------------------------------------
@@ -73,6 +93,28 @@ impl Recovery {
             for report in &resumption.value.reports {
                 split.add_holders(report.tip, voters);
             }
+        }
+    }
+
+    /// What the agreement waits for, for the log.
+    pub fn standing(&self, split: &Core) -> Standing {
+        let seats = self.of.members.difference(self.excluded);
+        let reports = || self.reports.values().filter(|r| seats.contains(r.replica));
+        Standing {
+            view: self.core.view(),
+            leader: self.core.leader(self.core.view()),
+            excluded: self.excluded.len(),
+            reports: reports().count(),
+            held: reports().filter(|r| self.holds(split, r)).count(),
+            needed: self.reports_needed(self.excluded),
+            values: self.values.len(),
+            fit: self
+                .values
+                .keys()
+                .filter(|d| self.core.endorses(**d))
+                .count(),
+            proposes: self.own_value.is_some(),
+            waits: self.core.awaited_value().map(|(leader, _)| leader),
         }
     }
 
