@@ -53,6 +53,25 @@ impl Branch {
     fn awaits(&self, id: BlockId) -> bool {
         self.next == id || self.headers.is_empty() && (self.top == id || self.tip == id)
     }
+
+    /// Whether the other one ends within this one, both growing out of the same block. A branch that leads
+    /// nowhere covers nothing.
+    fn covers(&self, other: &Branch) -> bool {
+        let first = self.headers.front().map(|first| first.header.height.0);
+        let at = first.and_then(|first| other.tip_height.0.checked_sub(first));
+        let block = at.and_then(|at| self.headers.get(at as usize));
+        !self.hopeless
+            && self.base.is_some()
+            && self.base == other.base
+            && self.tip_height > other.tip_height
+            && block.is_some_and(|block| block.id == other.tip)
+    }
+
+    /// All bytes up to this height are here.
+    fn delivered(&self) -> Height {
+        let delivery = self.delivery.as_ref();
+        delivery.map_or(Height(0), |delivery| delivery.height)
+    }
 }
 
 impl Core {
@@ -263,16 +282,46 @@ impl Core {
     }
 
     fn gather_branches(&mut self, now: Nanos, out: &mut Vec<Effect>) {
-        for tip in self.branches.keys().copied().collect::<Vec<_>>() {
+        let tips: Vec<BlockId> = self.branches.keys().copied().collect();
+        let (within, longest): (Vec<_>, Vec<_>) =
+            tips.into_iter().partition(|tip| self.is_within(*tip));
+        for tip in longest.into_iter().chain(within) {
             self.gather_branch(now, tip, out);
         }
     }
 
-    fn gather_branch(&mut self, now: Nanos, tip: BlockId, out: &mut Vec<Effect>) {
+    /// Whether a longer branch that is followed, too, runs through this one: then its bytes are these.
+    fn is_within(&self, tip: BlockId) -> bool {
         let Some(branch) = self.branches.get(&tip) else {
+            return false;
+        };
+        self.branches.values().any(|other| other.covers(branch))
+    }
+
+    /// Whether a longer branch has delivered all of this one; none if there is no longer one.
+    fn delivered_within(&self, tip: BlockId) -> Option<bool> {
+        let branch = self.branches.get(&tip)?;
+        let longer = self.branches.values().filter(|other| other.covers(branch));
+        longer
+            .map(|other| other.delivered() >= branch.tip_height)
+            .reduce(|a, b| a || b)
+    }
+
+    fn gather_branch(&mut self, now: Nanos, tip: BlockId, out: &mut Vec<Effect>) {
+        let within = self.delivered_within(tip);
+        let Some(branch) = self.branches.get_mut(&tip) else {
             return;
         };
         let (false, Some(base)) = (branch.complete, branch.base) else {
+            return;
+        };
+        // Thirty replicas report a dozen tips of one chain: walked once, and asked for once.
+        if let Some(delivered) = within {
+            branch.complete = delivered;
+            return;
+        }
+        let holders = self.holders_of(tip);
+        let Some(branch) = self.branches.get(&tip) else {
             return;
         };
         if branch.delivery.is_none() {
@@ -297,11 +346,20 @@ impl Core {
         }
         let again = 2 * self.config.timing.fetch_ns;
         let wants = delivery.wants(&self.lanes, now, again);
-        let (holders, attempts) = (branch.holders, branch.attempts);
+        let attempts = branch.attempts;
         if !wants.is_empty() {
             branch.attempts = branch.attempts.wrapping_add(1);
         }
         self.ask_for(wants, Some(holders), attempts, out);
+    }
+
+    /// Who should have a branch, or the beginning of it.
+    fn holders_of(&self, tip: BlockId) -> SignerSet {
+        let Some(branch) = self.branches.get(&tip) else {
+            return SignerSet::EMPTY;
+        };
+        let shorter = self.branches.values().filter(|other| branch.covers(other));
+        shorter.fold(branch.holders, |all, other| all.union(other.holders))
     }
 
     /// A delivery of `headers`, up to `tip`, that goes on from the own executed chain at `base`.

@@ -31,7 +31,7 @@ pub use detector::Notices;
 pub use effect::{Check, Config, Dest, Durable, Effect, Timing};
 pub use lanes::{CutEntry, LanesConfig};
 pub use leaders::Leaders;
-pub use recovery::{FoundRecovery, MergePlan, Recovery, merge};
+pub use recovery::{FoundRecovery, MergePlan, Recovery, Standing, merge};
 pub use rules::{Rules, ThreeChain, TwoChain, rules_for};
 pub use safety::{Lock, Safety};
 
