@@ -10,7 +10,7 @@ use types::{
 };
 
 use crate::core::Core;
-use crate::delivery::{DeliveredBlock, Delivery};
+use crate::delivery::{DeliveredBlock, Delivery, Want};
 use crate::effect::{Effect, Nanos};
 use crate::lanes::CutEntry;
 use crate::tree::Linked;
@@ -19,6 +19,11 @@ use crate::tree::Linked;
 const BRANCHES_MAX: usize = 2 * types::limits::REPLICAS_MAX;
 /// Most headers of one branch.
 const HEADERS_MAX: usize = 1 << 16;
+/// Time has passed, or a branch is new: whatever it needs is looked for.
+const UNKNOWN: Arrived = Arrived {
+    cars: true,
+    batches: 0,
+};
 
 /// See the module.
 #[derive(Debug)]
@@ -42,6 +47,16 @@ pub(crate) struct Branch {
     holders: SignerSet,
     asked_ns: Option<Nanos>,
     attempts: u32,
+    /// So many batches must come before there can be something new to ask for.
+    patience: usize,
+}
+
+/// What came since the branches were looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Arrived {
+    /// Cars, which name new batches; or nobody knows what.
+    pub cars: bool,
+    pub batches: usize,
 }
 
 /// All branches by tip.
@@ -111,6 +126,7 @@ impl Core {
             holders: SignerSet::from_iter([holder]),
             asked_ns: None,
             attempts: 0,
+            patience: 0,
         };
         self.branches.insert(id, branch);
         self.follow(now, id, executed, out);
@@ -233,7 +249,7 @@ impl Core {
             self.ask_branch(now, &mut branch, out);
         }
         self.branches.insert(tip, branch);
-        self.gather_branch(now, tip, out);
+        self.gather_branch(now, tip, UNKNOWN, out);
     }
 
     fn ask_branch(&mut self, now: Nanos, branch: &mut Branch, out: &mut Vec<Effect>) {
@@ -271,22 +287,23 @@ impl Core {
                 self.follow(now, tip, executed, out);
             }
         }
-        self.gather_branches(now, out);
+        self.gather_branches(now, UNKNOWN, out);
     }
 
     /// Bytes arrived: looks once for all that came together what is complete, and what to ask for next.
     pub fn gather_arrived(&mut self, now: Nanos, out: &mut Vec<Effect>) {
-        if std::mem::take(&mut self.branches_due) {
-            self.gather_branches(now, out);
+        let arrived = std::mem::take(&mut self.branches_due);
+        if arrived.cars || arrived.batches > 0 {
+            self.gather_branches(now, arrived, out);
         }
     }
 
-    fn gather_branches(&mut self, now: Nanos, out: &mut Vec<Effect>) {
+    fn gather_branches(&mut self, now: Nanos, arrived: Arrived, out: &mut Vec<Effect>) {
         let tips: Vec<BlockId> = self.branches.keys().copied().collect();
         let (within, longest): (Vec<_>, Vec<_>) =
             tips.into_iter().partition(|tip| self.is_within(*tip));
         for tip in longest.into_iter().chain(within) {
-            self.gather_branch(now, tip, out);
+            self.gather_branch(now, tip, arrived, out);
         }
     }
 
@@ -307,7 +324,7 @@ impl Core {
             .reduce(|a, b| a || b)
     }
 
-    fn gather_branch(&mut self, now: Nanos, tip: BlockId, out: &mut Vec<Effect>) {
+    fn gather_branch(&mut self, now: Nanos, tip: BlockId, arrived: Arrived, out: &mut Vec<Effect>) {
         let within = self.delivered_within(tip);
         let Some(branch) = self.branches.get_mut(&tip) else {
             return;
@@ -339,13 +356,25 @@ impl Core {
         let Some(delivery) = &mut branch.delivery else {
             return;
         };
+        let before = delivery.len();
         while delivery.pop_ready(&self.lanes).is_some() {}
         branch.complete = delivery.len() == 0;
-        if branch.complete {
+        // To find what is missing means to walk all lanes: batches alone, which were asked for, change little.
+        branch.patience = branch.patience.saturating_sub(arrived.batches);
+        let news = arrived.cars || delivery.len() < before || branch.patience == 0;
+        if branch.complete || !news {
             return;
         }
         let again = 2 * self.config.timing.fetch_ns;
         let wants = delivery.wants(&self.lanes, now, again);
+        let asked = wants.iter().map(|want| match want {
+            Want::Batches { digests, .. } => digests.len(),
+            Want::Cars { .. } => 0,
+        });
+        branch.patience = match asked.sum::<usize>() {
+            0 => usize::MAX,
+            asked => asked.div_ceil(2),
+        };
         let attempts = branch.attempts;
         if !wants.is_empty() {
             branch.attempts = branch.attempts.wrapping_add(1);

@@ -216,7 +216,7 @@ impl Core {
         if wanted {
             self.deliver(out);
         }
-        self.branches_due |= of_branch;
+        self.branches_due.cars |= of_branch;
     }
 
     /// The bytes of a batch arrived (and are durable before anything that this call says durably).
@@ -227,7 +227,7 @@ impl Core {
             self.acknowledge(now, lane, out);
         }
         self.deliver(out);
-        self.branches_due = !self.branches.is_empty();
+        self.branches_due.batches += usize::from(!self.branches.is_empty());
     }
 
     /// Bytes that were here before this epoch began.

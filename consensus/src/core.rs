@@ -9,7 +9,7 @@ use types::{
     BlockId, Car, Header, Height, Message, NewView, ReplicaId, SignerSet, Timeout, View, Vote,
 };
 
-use crate::branches::Branches;
+use crate::branches::{Arrived, Branches};
 use crate::chain_sync::ChainSync;
 use crate::checkpoints::Checkpoints;
 use crate::delivery::Delivery;
@@ -115,7 +115,7 @@ pub struct Core {
     pub(crate) values: Values,
     pub(crate) branches: Branches,
     /// Bytes of some branch arrived, and nobody looked yet.
-    pub(crate) branches_due: bool,
+    pub(crate) branches_due: Arrived,
     pub(crate) detector: Detector,
     pub stats: CoreStats,
 }
@@ -159,7 +159,7 @@ impl Core {
             excluded: SignerSet::EMPTY,
             values: Values::default(),
             branches: Branches::new(),
-            branches_due: false,
+            branches_due: Arrived::default(),
             detector: Detector::new(config.epoch.n),
             stats: CoreStats::default(),
             safety,
