@@ -277,11 +277,9 @@ fn what_a_killed_orchestrator_left_is_removed() {
     going.child.kill().unwrap();
     going.child.wait().unwrap();
     nobody_is_left(&events);
-    assert_eq!(namespaces_of(pid).len(), 6);
+    // Another test's orchestrator that starts now removes them, too.
     let output = reforge().args(["testbed", "clean"]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let told = text(&output.stdout);
-    assert!(told.contains(&format!("removed reforge-{pid}-")), "{told}");
     assert_eq!(namespaces_of(pid), Vec::<String>::new());
 }
 
