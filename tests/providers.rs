@@ -4,6 +4,7 @@ mod common;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use common::hosts::{AHEAD_S, Hosts};
@@ -13,6 +14,15 @@ use measure::{Event, EventKind, FaultAction, Ledger, LedgerRecord, RunFolder, Se
 
 /// Anything that is waited for happens within this time, however busy the machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// An orchestrator that starts in namespaces removes what dead ones left: while one test looks at that, no
+/// other starts any.
+static NAMESPACES: RwLock<()> = RwLock::new(());
+
+/// This test starts orchestrators in namespaces. A failed one is no reason for the others to fail.
+fn starting() -> RwLockReadGuard<'static, ()> {
+    NAMESPACES.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What a run left behind.
 struct Left {
@@ -192,6 +202,7 @@ impl Going {
 #[test]
 #[ignore = "needs root and nftables"]
 fn a_one_way_partition_is_seen_and_healed() {
+    let _starting = starting();
     let out = tempfile::tempdir().unwrap();
     let left = run("specs/one-way.toml", out.path(), &[]);
     left.passes();
@@ -232,6 +243,7 @@ fn seconds_between(left: &Left, from_ns: u64, to_ns: u64) -> Vec<u64> {
 #[test]
 #[ignore = "needs root and nftables"]
 fn the_same_spec_runs_on_loopback_and_in_namespaces() {
+    let _starting = starting();
     for provider in ["local", "netns"] {
         let out = tempfile::tempdir().unwrap();
         let left = run(
@@ -248,6 +260,7 @@ fn the_same_spec_runs_on_loopback_and_in_namespaces() {
 #[test]
 #[ignore = "needs root and nftables"]
 fn an_interrupt_removes_the_namespaces() {
+    let _starting = starting();
     let mut going = Going::begin(
         reforge(),
         "specs/one-way.toml",
@@ -267,6 +280,7 @@ fn an_interrupt_removes_the_namespaces() {
 #[test]
 #[ignore = "needs root and nftables"]
 fn what_a_killed_orchestrator_left_is_removed() {
+    let _alone = NAMESPACES.write().unwrap_or_else(PoisonError::into_inner);
     let mut going = Going::begin(
         reforge(),
         "specs/one-way.toml",
@@ -277,9 +291,11 @@ fn what_a_killed_orchestrator_left_is_removed() {
     going.child.kill().unwrap();
     going.child.wait().unwrap();
     nobody_is_left(&events);
-    // Another test's orchestrator that starts now removes them, too.
+    assert_eq!(namespaces_of(pid).len(), 6);
     let output = reforge().args(["testbed", "clean"]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    assert!(told.contains(&format!("removed reforge-{pid}-")), "{told}");
     assert_eq!(namespaces_of(pid), Vec::<String>::new());
 }
 

@@ -14,32 +14,31 @@ use crate::owner;
 pub fn clean() -> Result<Vec<String>, TestbedError> {
     tools::check()?;
     let mut removed = Vec::new();
-    for line in ip(&["netns", "list"])?.lines() {
-        let Some(name) = line.split_whitespace().next() else {
-            continue;
-        };
-        if owner::of(name).is_some_and(|owner| !owner.is_alive()) {
-            remove(name)?;
-            removed.push(name.to_owned());
+    for name in names()? {
+        if owner::of(&name).is_some_and(|owner| !owner.is_alive()) {
+            remove(&name)?;
+            removed.push(name);
         }
     }
     Ok(removed)
+}
+
+/// All namespaces that have a name.
+fn names() -> Result<Vec<String>, TestbedError> {
+    let all = ip(&["netns", "list"])?;
+    let names = all
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// Ends whatever still runs in a namespace of ours, and removes it.
 pub(super) fn remove(name: &str) -> Result<(), TestbedError> {
     match end(name) {
         // Two orchestrators that start beside the leftovers of a third remove them at the same time.
-        Err(_) if !is_there(name)? => Ok(()),
+        Err(_) if !names()?.iter().any(|other| other == name) => Ok(()),
         ended => ended,
     }
-}
-
-fn is_there(name: &str) -> Result<bool, TestbedError> {
-    let all = ip(&["netns", "list"])?;
-    Ok(all
-        .lines()
-        .any(|line| line.split_whitespace().next() == Some(name)))
 }
 
 fn end(name: &str) -> Result<(), TestbedError> {
