@@ -104,8 +104,7 @@ impl Memory {
     }
 
     pub fn newest_header(&self) -> Option<&Header> {
-        let (_, at) = self.headers.last_key_value()?;
-        at.first().map(|(_, header)| header)
+        self.newest_first().next()
     }
 
     /// Headers of `view` other than `but`.

@@ -300,24 +300,19 @@ impl Core {
 
     fn gather_branches(&mut self, now: Nanos, arrived: Arrived, out: &mut Vec<Effect>) {
         let tips: Vec<BlockId> = self.branches.keys().copied().collect();
-        let (within, longest): (Vec<_>, Vec<_>) =
-            tips.into_iter().partition(|tip| self.is_within(*tip));
+        let is_within = |tip: &BlockId| {
+            let branch = self.branches.get(tip);
+            branch.is_some_and(|branch| self.delivered_within(branch).is_some())
+        };
+        let (within, longest): (Vec<_>, Vec<_>) = tips.into_iter().partition(is_within);
         for tip in longest.into_iter().chain(within) {
             self.gather_branch(now, tip, arrived, out);
         }
     }
 
-    /// Whether a longer branch that is followed, too, runs through this one: then its bytes are these.
-    fn is_within(&self, tip: BlockId) -> bool {
-        let Some(branch) = self.branches.get(&tip) else {
-            return false;
-        };
-        self.branches.values().any(|other| other.covers(branch))
-    }
-
-    /// Whether a longer branch has delivered all of this one; none if there is no longer one.
-    fn delivered_within(&self, tip: BlockId) -> Option<bool> {
-        let branch = self.branches.get(&tip)?;
+    /// Whether a longer branch that is followed, too, has delivered all of this one; none if there is no
+    /// longer one.
+    fn delivered_within(&self, branch: &Branch) -> Option<bool> {
         let longer = self.branches.values().filter(|other| other.covers(branch));
         longer
             .map(|other| other.delivered() >= branch.tip_height)
@@ -325,22 +320,19 @@ impl Core {
     }
 
     fn gather_branch(&mut self, now: Nanos, tip: BlockId, arrived: Arrived, out: &mut Vec<Effect>) {
-        let within = self.delivered_within(tip);
-        let Some(branch) = self.branches.get_mut(&tip) else {
+        let Some(branch) = self.branches.get(&tip) else {
             return;
         };
         let (false, Some(base)) = (branch.complete, branch.base) else {
             return;
         };
         // Thirty replicas report a dozen tips of one chain: walked once, and asked for once.
-        if let Some(delivered) = within {
-            branch.complete = delivered;
+        if let Some(delivered) = self.delivered_within(branch) {
+            if let Some(branch) = self.branches.get_mut(&tip) {
+                branch.complete = delivered;
+            }
             return;
         }
-        let holders = self.holders_of(tip);
-        let Some(branch) = self.branches.get(&tip) else {
-            return;
-        };
         if branch.delivery.is_none() {
             let headers: Vec<_> = branch.headers.iter().cloned().collect();
             let delivery = self.deliver_from(base, &headers, branch.tip_height);
@@ -379,6 +371,7 @@ impl Core {
         if !wants.is_empty() {
             branch.attempts = branch.attempts.wrapping_add(1);
         }
+        let holders = self.holders_of(tip);
         self.ask_for(wants, Some(holders), attempts, out);
     }
 

@@ -518,4 +518,10 @@ impl Core {
     pub fn convicts(&self, fraud: &types::Fraud) -> types::SignerSet {
         self.rules.convicts(fraud)
     }
+
+    /// Everybody whom one of these proofs convicts.
+    pub fn convicted(&self, frauds: &[types::Fraud]) -> types::SignerSet {
+        let sets = frauds.iter().map(|fraud| self.convicts(fraud));
+        sets.fold(types::SignerSet::EMPTY, types::SignerSet::union)
+    }
 }

@@ -127,12 +127,12 @@ impl Oracle {
         if let Message::Batch(bytes) = message {
             self.held[from].insert(batch::digest(bytes));
         }
-        if let Message::Proposal(p) = message {
-            // Whoever proposes: a block is what its header says, and final by certificates alone.
-            let verdict = self.finality.header(&p.header);
-            self.note(verdict);
-        }
         if !self.honest[from] {
+            // Whoever proposes: a block is what its header says, and final by certificates alone.
+            if let Message::Proposal(p) = message {
+                let verdict = self.finality.header(&p.header);
+                self.note(verdict);
+            }
             return;
         }
         if let Message::Proposal(p) = message {

@@ -3,8 +3,8 @@
 use std::collections::btree_map::Entry;
 
 use types::{
-    BlockId, CommitProof, Digest, ForkReport, Fraud, Height, Message, RecoveryValue, ReplicaId,
-    SignerSet, Verified, View,
+    BlockId, CommitProof, Digest, ForkReport, Height, Message, RecoveryValue, ReplicaId, SignerSet,
+    Verified, View,
 };
 
 use super::merge::Chain;
@@ -277,17 +277,11 @@ impl Recovery {
         let seats = self.of.members.difference(self.excluded);
         value.excluded == self.excluded
             && value.standbys == self.of.substitutes(value.excluded)
-            && value.excluded.is_subset(self.convicted(&value.frauds))
+            && value.excluded.is_subset(self.core.convicted(&value.frauds))
             && value.reports.len() >= self.reports_needed(self.excluded)
             && value.reports.iter().all(|r| seats.contains(r.replica))
             && value.reports.iter().all(|r| self.holds(split, r))
             && self.base_of(split, &value.reports) == Some((value.base, value.root_height))
-    }
-
-    /// Everybody whom some proof convicts.
-    fn convicted(&self, frauds: &[Fraud]) -> SignerSet {
-        let sets = frauds.iter().map(|fraud| self.core.rules.convicts(fraud));
-        sets.fold(SignerSet::EMPTY, SignerSet::union)
     }
 
     /// Tip of the base, and the height of the root above it.

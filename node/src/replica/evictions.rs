@@ -84,8 +84,7 @@ fn value_of(epoch: &Epoch, excluded: SignerSet, frauds: Vec<Fraud>) -> RecoveryV
 }
 
 fn is_fit(core: &Core, epoch: &Epoch, value: &RecoveryValue) -> bool {
-    let sets = value.frauds.iter().map(|fraud| core.convicts(fraud));
-    let convicted = sets.fold(SignerSet::EMPTY, SignerSet::union);
+    let convicted = core.convicted(&value.frauds);
     value.excluded == convicted.intersection(epoch.members)
         && evictable(epoch, value.excluded)
         && *value == value_of(epoch, value.excluded, value.frauds.clone())

@@ -31,9 +31,7 @@ impl BrokenRules {
                 .excluded
                 .is_some_and(|excluded| excluded != self.session.get())
     }
-}
 
-impl BrokenRules {
     /// Whom `<=` in the place of `<` convicts.
     fn just_about(&self, fraud: &Fraud) -> SignerSet {
         match fraud {
