@@ -82,6 +82,10 @@ count OUT='target/gate/counts.jsonl' *ARGS:
     mkdir -p target/gate
     PATH="$PWD/.ci/tools/bin:$PATH" CARGO_INCREMENTAL=0 cargo bench -p bench -p crypto-bench --bench counted --bench schemes-counted -- --output-format=json --parallel=auto {{ARGS}} > {{OUT}}
 
+# Builds what `count` runs
+count-build:
+    CARGO_INCREMENTAL=0 cargo bench -p bench -p crypto-bench --bench counted --bench schemes-counted --no-run
+
 # Instruction counts of the hot paths beside the accepted ones: fails on 3 % more
 gate: count
     cargo run --quiet -- gate target/gate/counts.jsonl
