@@ -177,7 +177,7 @@ pub(crate) fn load(
         put(&mut root, "shape", shape);
     }
     put(&mut root, "size_bytes", i64::from(point.size_bytes));
-    put(&mut root, "duration_s", load.duration_s);
+    put(&mut root, "duration_s", point.duration_s);
     put(&mut root, "warmup_s", load.warmup_s);
     put(&mut root, "cooldown_s", load.cooldown_s);
     if let Some(connections) = load.connections {

@@ -80,7 +80,7 @@ impl Plan {
 }
 
 fn planned(spec: &Spec, point: &Point) -> PlannedRun {
-    let load = &spec.load;
+    let load = spec.load_of(point);
     let seconds = load.warmup_s + load.duration_s;
     let replicas = f64::from(point.replicas);
     let generators = f64::from(load.generators);
@@ -109,7 +109,7 @@ fn planned(spec: &Spec, point: &Point) -> PlannedRun {
 
 /// How long one run takes, roughly.
 pub(crate) fn time_of(spec: &Spec, point: &Point) -> Duration {
-    let load = &spec.load;
+    let load = spec.load_of(point);
     let load_s = load.warmup_s + load.duration_s + load.cooldown_s.min(COOLDOWN_S_USUAL);
     // A drill waits until its replicas had time to become ready.
     let drill = point

@@ -179,7 +179,8 @@ impl<'a> Run<'a> {
         for index in 0..self.spec.load.generators {
             self.start_load(index, start_ns)?;
         }
-        self.follow(Schedule::new(&self.spec.load, &self.point.faults, start_ns))
+        let load = self.spec.load_of(self.point);
+        self.follow(Schedule::new(&load, &self.point.faults, start_ns))
     }
 
     /// `reforge limits` with the run's committee, frames and back end, while nothing else runs.
@@ -525,7 +526,7 @@ fn record(spec: &Spec, point: &Point, options: &Options, provider: &str) -> RunR
         rate_tps: point.rate_tps,
         size_bytes: point.size_bytes,
         warmup_s: spec.load.warmup_s,
-        duration_s: spec.load.duration_s,
+        duration_s: point.duration_s,
         cooldown_s: spec.load.cooldown_s,
         seed: point.seed,
         faults: point.faults.clone(),

@@ -126,6 +126,9 @@ pub struct Sweep {
     /// Axes that replace the base's.
     #[serde(default)]
     pub axes: AxisLists,
+    /// Length of the measured phase in seconds, in the place of the base's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<f64>,
     /// Bounds that replace the base's, all of them.
     pub thresholds: Option<Thresholds>,
     /// Faults that replace the base's.
@@ -300,6 +303,19 @@ impl Spec {
         blake3::hash(self.resolved_toml().as_bytes())
             .to_hex()
             .to_string()
+    }
+
+    fn duration_s_of(&self, sweep: &Sweep) -> f64 {
+        sweep.duration_s.unwrap_or(self.load.duration_s)
+    }
+
+    /// The load of one point.
+    #[must_use]
+    pub fn load_of(&self, point: &Point) -> LoadSpec {
+        LoadSpec {
+            duration_s: point.duration_s,
+            ..self.load.clone()
+        }
     }
 
     /// What the record of a run says of its load.

@@ -22,6 +22,7 @@ const SIZE_BYTES_MAX: u32 = 256 * 1024;
 const RATE_TPS_MIN: f64 = 0.1;
 const RATE_TPS_MAX: f64 = 1e8;
 const SECONDS_MAX: f64 = 86_400.0;
+const DURATION_S_MIN: f64 = 0.1;
 const IN_FLIGHT_MAX: u32 = 100_000;
 const RUNS_MAX: usize = 10_000;
 const DISSEMINATION_S_MAX: u32 = 60;
@@ -113,9 +114,11 @@ fn find(spec: &Spec) -> Result<(), Contradiction> {
         let bounds = sweep.thresholds.unwrap_or_default();
         thresholds(&key("thresholds"), bounds)?;
         ratios(&key("thresholds"), bounds, sweep, spec.dissemination_s)?;
-        faults::check(&key("faults"), sweep, spec)?;
+        let duration_s = spec.duration_s_of(sweep);
+        seconds(&key("duration_s"), duration_s, DURATION_S_MIN)?;
+        faults::check(&key("faults"), sweep, spec, duration_s)?;
         adversaries(&key("adversaries"), sweep)?;
-        drill::check(&key("drill"), sweep, &spec.load)?;
+        drill::check(&key("drill"), sweep, duration_s)?;
     }
     let runs = spec.points().len();
     require(runs <= RUNS_MAX, "axes", || {
@@ -172,13 +175,14 @@ fn own_keys(section: &str, table: &toml::Table, reserved: &[&str]) -> Result<(),
     Ok(())
 }
 
+fn seconds(key: &str, value: f64, least: f64) -> Result<(), Contradiction> {
+    require((least..=SECONDS_MAX).contains(&value), key, || {
+        format!("expected {least} to {SECONDS_MAX} seconds, found {value}")
+    })
+}
+
 fn load(load: &LoadSpec) -> Result<(), Contradiction> {
-    let seconds = |key: &str, value: f64, least: f64| {
-        require((least..=SECONDS_MAX).contains(&value), key, || {
-            format!("expected {least} to {SECONDS_MAX} seconds, found {value}")
-        })
-    };
-    seconds("load.duration_s", load.duration_s, 0.1)?;
+    seconds("load.duration_s", load.duration_s, DURATION_S_MIN)?;
     seconds("load.warmup_s", load.warmup_s, 0.0)?;
     seconds("load.cooldown_s", load.cooldown_s, 0.0)?;
     let count = |key: &str, value: u64, most: u64| {

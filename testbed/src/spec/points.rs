@@ -32,6 +32,8 @@ pub struct Point {
     pub app: App,
     /// Offered rate of all generators together, transactions per second.
     pub rate_tps: f64,
+    /// Length of the measured phase in seconds.
+    pub duration_s: f64,
     /// Payload size in bytes.
     pub size_bytes: u32,
     /// Seed of this run; the same for the same repetition, so that points are comparable.
@@ -52,7 +54,11 @@ pub struct Point {
 
 /// All points of all sweeps, once per repetition; every second round runs backwards (ABBA).
 pub(super) fn expand(spec: &Spec) -> Vec<Point> {
-    let mut round: Vec<Point> = spec.sweep.iter().flat_map(product).collect();
+    let mut round: Vec<Point> = spec
+        .sweep
+        .iter()
+        .flat_map(|sweep| product(spec, sweep))
+        .collect();
     for point in &mut round {
         if spec.load.in_flight.is_some() {
             point.rate_tps = 0.0;
@@ -107,7 +113,7 @@ pub(crate) fn find_probe(spec: &Spec, name: &str) -> Option<Point> {
     probes.find(|probe| probe.name == name)
 }
 
-fn product(sweep: &Sweep) -> Vec<Point> {
+fn product(spec: &Spec, sweep: &Sweep) -> Vec<Point> {
     let axes = &sweep.axes;
     let mut faults = sweep.faults.clone().unwrap_or_default();
     faults.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
@@ -124,6 +130,7 @@ fn product(sweep: &Sweep) -> Vec<Point> {
         auth: Auth::default(),
         app: App::default(),
         rate_tps: 0.0,
+        duration_s: spec.duration_s_of(sweep),
         size_bytes: 0,
         seed: 0,
         faults,

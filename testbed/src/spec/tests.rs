@@ -1,6 +1,7 @@
 use measure::FaultAction;
 
 use super::*;
+use crate::plan::Plan;
 
 const BASE: &str = "name = \"x\"\n";
 
@@ -377,6 +378,23 @@ fn sweeps_inherit_replace_or_drop_a_drill_and_other_specs_keep_their_hash() {
     for key in ["drill", "recovery", "delay_ms"] {
         assert!(!text.contains(key), "{key} in {text}");
     }
+}
+
+#[test]
+fn a_sweep_may_last_longer_than_the_base() {
+    let two = "name = \"x\"\nload = { duration_s = 5 }\n[[sweep]]\nname = \"a\"\n\
+               [[sweep]]\nname = \"b\"\nduration_s = 9\n";
+    let spec = read(&format!("{two}drill = {{ attackers = 2, at_s = 7 }}\n")).unwrap();
+    let points = spec.points();
+    let lasts: Vec<f64> = points.iter().map(|p| spec.load_of(p).duration_s).collect();
+    assert_eq!(lasts, [5.0, 9.0]);
+    assert_eq!(read(&spec.resolved_toml()).unwrap(), spec);
+    let plan = Plan::of(&spec);
+    assert!(plan.runs[1].time > plan.runs[0].time + std::time::Duration::from_secs(4));
+    let late = format!("{two}drill = {{ attackers = 2, at_s = 9 }}\n");
+    refused(read(&late), &["at_s", "duration_s = 9"]);
+    let never = two.replace("duration_s = 9", "duration_s = 0");
+    refused(read(&never), &["x.toml:7:", "sweep.1.duration_s"]);
 }
 
 #[test]

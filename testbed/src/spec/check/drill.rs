@@ -2,13 +2,13 @@
 
 use measure::{Attack, DrillKind, Kill, PlannedDrill};
 
-use super::{Contradiction, LoadSpec, Sweep, require};
+use super::{Contradiction, Sweep, require};
 use crate::spec::Durability;
 
 /// Links are cut this long before the attackers act, so a drill cannot begin at once.
 const AT_S_MIN: f64 = 0.5;
 
-pub(super) fn check(key: &str, sweep: &Sweep, load: &LoadSpec) -> Result<(), Contradiction> {
+pub(super) fn check(key: &str, sweep: &Sweep, duration_s: f64) -> Result<(), Contradiction> {
     let Some(drill) = &sweep.drill else {
         return Ok(());
     };
@@ -34,7 +34,7 @@ pub(super) fn check(key: &str, sweep: &Sweep, load: &LoadSpec) -> Result<(), Con
         let mut left = n;
         let mut before_s = AT_S_MIN;
         for attack in drill.attacks(n) {
-            times(key, &attack, load, before_s)?;
+            times(key, &attack, duration_s, before_s)?;
             who(key, drill, &attack, left)?;
             left = left.saturating_sub(attack.attackers.len() as u32);
             before_s = attack.heal_s.unwrap_or(attack.at_s);
@@ -72,17 +72,14 @@ fn killed(key: &str, drill: &PlannedDrill, kill: Kill, sweep: &Sweep) -> Result<
     Ok(())
 }
 
-fn times(key: &str, attack: &Attack, load: &LoadSpec, after_s: f64) -> Result<(), Contradiction> {
+fn times(key: &str, attack: &Attack, duration_s: f64, after_s: f64) -> Result<(), Contradiction> {
     let Attack { at_s, heal_s, .. } = *attack;
-    require(at_s >= after_s && at_s < load.duration_s, key, || {
-        format!(
-            "expected at_s from {after_s} to below load.duration_s = {}, found {at_s}",
-            load.duration_s
-        )
+    require(at_s >= after_s && at_s < duration_s, key, || {
+        format!("expected at_s from {after_s} to below duration_s = {duration_s}, found {at_s}")
     })?;
-    let heals = heal_s.is_none_or(|heal_s| heal_s > at_s && heal_s < load.duration_s);
+    let heals = heal_s.is_none_or(|heal_s| heal_s > at_s && heal_s < duration_s);
     require(heals, key, || {
-        format!("expected heal_s between at_s and load.duration_s, found {heal_s:?}")
+        format!("expected heal_s between at_s and duration_s = {duration_s}, found {heal_s:?}")
     })
 }
 

@@ -19,7 +19,12 @@ enum State {
     Down,
 }
 
-pub(super) fn check(key: &str, sweep: &Sweep, spec: &Spec) -> Result<(), Contradiction> {
+pub(super) fn check(
+    key: &str,
+    sweep: &Sweep,
+    spec: &Spec,
+    duration_s: f64,
+) -> Result<(), Contradiction> {
     let mut plan: Vec<PlannedFault> = sweep.faults.clone().unwrap_or_default();
     plan.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
     let n = smallest(&sweep.axes.replicas);
@@ -27,8 +32,9 @@ pub(super) fn check(key: &str, sweep: &Sweep, spec: &Spec) -> Result<(), Contrad
     let memory = durability.is_some_and(|list| list.0.contains(&Durability::Memory));
     let mut states: BTreeMap<u32, State> = BTreeMap::new();
     let mut cut_off: BTreeSet<u32> = BTreeSet::new();
+    let lasts_s = (-spec.load.warmup_s, duration_s);
     for fault in &plan {
-        fits(key, fault, n, spec)?;
+        fits(key, fault, n, lasts_s)?;
         can(key, fault, spec.provider)?;
         if fault.action.is_of_network() {
             listens(key, fault, n, &states, spec.provider)?;
@@ -89,9 +95,13 @@ fn ends(fault: &PlannedFault, n: u32) -> Vec<u32> {
 }
 
 /// Times, indices and figures of one fault, and nothing that it has no use for.
-fn fits(key: &str, fault: &PlannedFault, n: u32, spec: &Spec) -> Result<(), Contradiction> {
+fn fits(
+    key: &str,
+    fault: &PlannedFault,
+    n: u32,
+    (first_s, last_s): (f64, f64),
+) -> Result<(), Contradiction> {
     let (at_s, action) = (fault.at_s, fault.action);
-    let (first_s, last_s) = (-spec.load.warmup_s, spec.load.duration_s);
     for &replica in std::iter::once(&fault.replica).chain(&fault.peers) {
         require(replica < n, key, || {
             format!("replica {replica} does not exist in a committee of {n}")
