@@ -15,6 +15,9 @@ use crate::effect::{Effect, Nanos};
 use crate::lanes::CutEntry;
 use crate::tree::Linked;
 
+#[cfg(test)]
+mod tests;
+
 /// Most branches followed: one per replica, and those of the conflict.
 const BRANCHES_MAX: usize = 2 * types::limits::REPLICAS_MAX;
 /// Most headers of one branch.

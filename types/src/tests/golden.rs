@@ -124,6 +124,32 @@ fn tags_and_names_of_messages_agree() {
 }
 
 #[test]
+fn what_tells_of_a_split_is_known_by_its_tag() {
+    let of_split = [
+        "notice",
+        "proof-request",
+        "proof",
+        "conflict",
+        "branch-request",
+        "branch",
+        "frauds",
+        "fork-report",
+        "value-request",
+        "value",
+        "resumption",
+    ];
+    for tag in 0..=u8::MAX {
+        let name = Message::NAMES.get(usize::from(tag));
+        let expected = name.is_some_and(|name| of_split.contains(name));
+        assert_eq!(
+            Message::tells_of_split(tag),
+            expected,
+            "tag {tag}: {name:?}"
+        );
+    }
+}
+
+#[test]
 fn parts_of_a_message_join_to_its_encoding() {
     for message in messages() {
         let (head, body) = message.to_parts();
