@@ -28,8 +28,16 @@ fn count(path: &Path, plant: bool) {
         "--",
     ]);
     command.args(["--output-format=json", FILTER]);
-    // As `just count` has it, so that the bench is built once.
+    // As `just count` has it, so that the bench is built once: build scripts look at what cargo tells them of
+    // their package, and here it is still told of the test's.
     command.env("CARGO_INCREMENTAL", "0");
+    let of_the_test =
+        |key: &str| key.starts_with("CARGO_PKG_") || key.starts_with("CARGO_MANIFEST_");
+    std::env::vars()
+        .filter(|(key, _)| of_the_test(key))
+        .for_each(|(key, _)| {
+            command.env_remove(key);
+        });
     match plant {
         true => command.env("REFORGE_PLANT", "1"),
         false => command.env_remove("REFORGE_PLANT"),
