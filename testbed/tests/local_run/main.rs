@@ -31,6 +31,7 @@ const SCENARIOS: &[Scenario] = &[
     ("hung_children_end_too", resume::hung_children),
     ("a_killed_campaign_is_resumed", resume::killed),
     ("an_interrupted_campaign_is_resumed", resume::interrupted),
+    ("an_interrupted_search_is_resumed", resume::search),
     ("another_spec_is_not_resumed", resume::another_spec),
     ("another_program_is_not_mixed_in", resume::another_program),
     ("two_processes_do_not_share_a_campaign", resume::locked),

@@ -1,11 +1,12 @@
 //! Campaigns that end early, and how they go on.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use measure::event::read_events;
 use measure::files::{read_json, write_json};
 use measure::{EventKind, Fingerprint, RunFolder, SealState, folder};
-use testbed::{Interrupt, Options, Spec, resume, run};
+use testbed::{Interrupt, Judge, Options, Spec, resume, run};
 
 use crate::{is_alive, options, orchestrate, spec, started, wait_for};
 
@@ -111,6 +112,69 @@ pub fn interrupted() {
     assert!(resume(dir.path(), &second).unwrap().interrupted);
     assert!(!root.exists());
     assert!(dir.path().join("aside").is_dir());
+}
+
+/// Keeps up with 2.5 k transactions per second.
+#[derive(Debug)]
+struct UpTo2500;
+
+impl Judge for UpTo2500 {
+    fn keeps_up(&self, run_root: &Path) -> bool {
+        assert_eq!(state(run_root), SealState::Intact);
+        RunFolder::open(run_root).read_run().unwrap().rate_tps <= 2500.0
+    }
+}
+
+/// Interrupted in its third probe: the two before it count, the third is made again, and the search takes the
+/// way that it would have taken.
+pub fn search() {
+    let goal = "capacity={ low_tps = 1000, high_tps = 9000, resolution = 0.3, p99_ms_max = 50 }";
+    let names = |dir: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(dir).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name.starts_with("00")).collect();
+        names.sort();
+        names
+    };
+    let judged = |mut options: Options| {
+        options.judge = Some(Rc::new(UpTo2500));
+        options
+    };
+    let [whole, broken] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let spec = spec(&[goal]);
+    run(&spec, &judged(options(whole.path()))).unwrap();
+    let expected = names(whole.path());
+    assert!(expected.len() >= 5, "{expected:?}");
+
+    let mut first = judged(options(broken.path()));
+    first.interrupt = Interrupt::default();
+    let (flag, third) = (first.interrupt.clone(), broken.path().join(&expected[2]));
+    let thread = std::thread::spawn(move || {
+        pids_at(&third, |kind| matches!(kind, EventKind::Phase { .. }));
+        flag.raise();
+    });
+    assert!(run(&spec, &first).unwrap().interrupted);
+    thread.join().unwrap();
+    assert_eq!(names(broken.path()), expected[..3]);
+    let sums = |name: &String| std::fs::read(broken.path().join(name).join(folder::SUMS)).unwrap();
+    let before: Vec<_> = expected[..3].iter().map(sums).collect();
+
+    assert!(
+        !resume(broken.path(), &judged(resumed(broken.path())))
+            .unwrap()
+            .interrupted
+    );
+    assert_eq!(names(broken.path()), expected);
+    let after: Vec<_> = expected[..3].iter().map(sums).collect();
+    assert_eq!(before[..2], after[..2], "whole probes were made again");
+    assert_ne!(
+        before[2], after[2],
+        "the interrupted one was taken for whole"
+    );
+    assert_eq!(
+        names(&broken.path().join("aside")),
+        [format!("{}.1", expected[2])]
+    );
 }
 
 /// A whole campaign of one run.
