@@ -398,6 +398,33 @@ impl Core {
         Some(delivery)
     }
 
+    /// Branches of which it is known where they leave the own chain.
+    pub fn linked_branches(&self) -> usize {
+        self.branches.values().filter(|b| b.base.is_some()).count()
+    }
+
+    /// Whether `tip` lies within the chain of a higher one of `tips`, as far as those are known.
+    pub fn is_within(
+        &self,
+        tip: BlockId,
+        tips: &BTreeMap<BlockId, Height>,
+        executed: Height,
+    ) -> bool {
+        let is_own = |(tip, height): (&BlockId, &Height)| {
+            self.executed_block(*height, executed) == Some(*tip)
+        };
+        let height = tips.get(&tip).copied().unwrap_or_default();
+        if is_own((&tip, &height)) {
+            return tips
+                .iter()
+                .any(|(other, at)| *at > height && is_own((other, at)));
+        }
+        self.branches.get(&tip).is_some_and(|branch| {
+            let mut others = self.branches.values();
+            others.any(|other| tips.contains_key(&other.tip) && other.covers(branch))
+        })
+    }
+
     /// Blocks of the chain that ends in `tip`, above `floor`, with their bytes; none while some are
     /// missing. `tip` is a branch that is followed, or a block of the own executed chain.
     pub fn chain_blocks(

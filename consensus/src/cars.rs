@@ -178,12 +178,20 @@ impl Core {
         let mut named = None;
         for car in cars.into_iter().rev() {
             let id = car.id();
+            if self.lanes.has_car(car.lane, &id) {
+                // Several were asked: somebody was faster.
+                continue;
+            }
             if named == Some(id) || self.names(car.lane, id) {
                 named = Some(car.prev);
                 self.take_car(now, car, out);
             } else {
                 rest.push(car);
             }
+        }
+        if self.halted {
+            // Nothing but what a branch names counts any more.
+            return Vec::new();
         }
         rest.reverse();
         rest
@@ -197,8 +205,11 @@ impl Core {
     fn take_car(&mut self, now: Nanos, car: Car, out: &mut Vec<Effect>) {
         let car = Arc::new(car);
         let lane = car.lane;
-        let of_branch = self.branches_lack(lane, car.id());
-        let wanted = of_branch || self.delivery.lacks(lane, car.id(), &self.lanes);
+        let id = car.id();
+        // What is held is lacked by nobody, and to walk all chains for it is dear.
+        let held = self.lanes.has_car(lane, &id);
+        let of_branch = !held && self.branches_lack(lane, id);
+        let wanted = of_branch || !held && self.delivery.lacks(lane, id, &self.lanes);
         if self.halted && !of_branch {
             return;
         }

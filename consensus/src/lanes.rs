@@ -143,6 +143,12 @@ impl Lanes {
         self.lanes.get(id.index())
     }
 
+    /// Whether this car is held.
+    pub fn has_car(&self, lane: ReplicaId, id: &CarId) -> bool {
+        self.lane(lane)
+            .is_some_and(|lane| lane.cars.contains_key(id))
+    }
+
     // ---- bytes ------------------------------------------------------------------------------
 
     pub fn batch_stored(&mut self, digest: BatchDigest) {

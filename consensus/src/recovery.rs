@@ -74,6 +74,8 @@ pub struct Recovery {
     values: BTreeMap<Digest, RecoveryValue>,
     /// Values that some header named and that nobody sent yet.
     wanted: BTreeSet<Digest>,
+    /// Numbers of reports and values, and whether there is a resumption, when their branches were followed last.
+    followed: Option<(usize, usize, bool)>,
     /// Since when this replica could propose.
     ready_ns: Option<Nanos>,
     own_value: Option<Digest>,
@@ -118,6 +120,7 @@ impl Recovery {
             reports: found.report.into_iter().map(|r| (r.replica, r)).collect(),
             values: BTreeMap::new(),
             wanted: BTreeSet::new(),
+            followed: None,
             ready_ns: None,
             own_value: None,
             pending: VecDeque::new(),

@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
+
 use types::{BlockId, Digest, Height, SignerSet};
 
 use super::Branch;
-use crate::tests::fixture::{chain, epoch};
+use crate::tests::fixture::{chain, core, epoch};
 use crate::tree::Linked;
 
 /// A branch out of the root whose blocks stand at these views; its tip is the `tip`th of them, certified by
@@ -64,4 +66,26 @@ fn a_branch_that_leads_nowhere_or_elsewhere_covers_nothing() {
         ..within
     };
     assert!(!branch(&[1, 2, 3, 4, 5], 4).covers(&stranger));
+}
+
+#[test]
+fn a_tip_is_within_another_one_that_is_proven_too() {
+    let mut core = core(0);
+    let (long, short) = (branch(&[1, 2, 3, 4, 5], 4), branch(&[1, 2, 3], 2));
+    let (high, low) = ((long.tip, Height(4)), (short.tip, Height(2)));
+    core.branches.insert(long.tip, long);
+    core.branches.insert(short.tip, short);
+    assert_eq!(core.linked_branches(), 2);
+    let is_within = |tip: BlockId, tips: &[(BlockId, Height)]| {
+        let tips: BTreeMap<BlockId, Height> = tips.iter().copied().collect();
+        core.is_within(tip, &tips, Height(0))
+    };
+    assert!(is_within(low.0, &[low, high]));
+    assert!(!is_within(high.0, &[low, high]));
+    assert!(!is_within(low.0, &[low]), "nobody proved the longer one");
+    let root = (core.config.epoch.root(), Height(0));
+    assert!(
+        !is_within(root.0, &[root, high]),
+        "another chain is not looked at"
+    );
 }

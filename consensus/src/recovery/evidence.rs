@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{BlockId, CommitProof, Conflict, Digest, Fraud, ReplicaId, Verified};
+use types::{BlockId, CommitProof, Conflict, Digest, Fraud, Height, ReplicaId, Verified};
 
 use super::{Recovery, top_of};
 use crate::accountability::{Attribution, Segment};
@@ -17,6 +17,14 @@ const CANDIDATES_MAX: usize = 2048;
 /// Two committed tips, the lower id first.
 type Pair = (BlockId, BlockId);
 
+/// Whatever makes a pair comparable adds to one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Comparable {
+    reports: usize,
+    conflict: bool,
+    linked: usize,
+}
+
 /// What was compared, and what is being examined.
 #[derive(Debug)]
 pub(super) struct Attributing {
@@ -24,6 +32,8 @@ pub(super) struct Attributing {
     /// Where each candidate came from: its branches offer another one if it does not verify.
     asked: BTreeMap<Digest, usize>,
     open: Vec<Attribution>,
+    /// What there was to compare when it was looked at last.
+    looked_at: Option<Comparable>,
     /// When everything was said again last.
     pub told_ns: Nanos,
 }
@@ -34,6 +44,7 @@ impl Attributing {
             done: BTreeSet::new(),
             asked: BTreeMap::new(),
             open: Vec::new(),
+            looked_at: None,
             told_ns: now,
         }
     }
@@ -80,9 +91,26 @@ impl Recovery {
         of_us && !self.core.rules.convicts(fraud).is_subset(self.excluded)
     }
 
-    /// Compares every pair of commit proofs whose chains are known by now.
+    /// Compares pairs of commit proofs whose chains are known by now: called after every event, so it looks
+    /// only where something is new. Tips within a longer chain have nothing to say that this one does not say;
+    /// they are compared only where no pair of others accuses anybody.
     pub(super) fn attribute(&mut self, split: &Core, out: &mut Vec<Effect>) {
-        for (key, first, second) in self.fresh_pairs() {
+        let comparable = Comparable {
+            reports: self.reports.len(),
+            conflict: self.conflict.is_some(),
+            linked: split.linked_branches(),
+        };
+        if self.attribution.looked_at.replace(comparable) == Some(comparable) {
+            return;
+        }
+        self.compare_pairs(split, |within| !within, out);
+        if self.attribution.open.is_empty() {
+            self.compare_pairs(split, |_| true, out);
+        }
+    }
+
+    fn compare_pairs(&mut self, split: &Core, which: impl Fn(bool) -> bool, out: &mut Vec<Effect>) {
+        for (key, first, second) in self.fresh_pairs(split, which) {
             if let Some(mut found) = self.compare(split, key, &first, &second) {
                 let candidates = found.candidates();
                 self.attribution.open.push(found);
@@ -91,10 +119,17 @@ impl Recovery {
         }
     }
 
-    /// Pairs of commit proofs that were not compared yet: asked after every event, so nothing is
-    /// copied but what is new.
-    fn fresh_pairs(&self) -> Vec<(Pair, CommitProof, CommitProof)> {
-        let proofs = self.proofs();
+    /// Pairs of commit proofs that were not compared yet, of tips of which `which` says so: it is told whether
+    /// one lies within a longer chain.
+    fn fresh_pairs(
+        &self,
+        split: &Core,
+        which: impl Fn(bool) -> bool,
+    ) -> Vec<(Pair, CommitProof, CommitProof)> {
+        let mut proofs = self.proofs();
+        let heights = proofs.iter().map(|(tip, proof)| (*tip, height_of(proof)));
+        let tips: BTreeMap<BlockId, Height> = heights.collect();
+        proofs.retain(|(tip, _)| which(split.is_within(*tip, &tips, self.executed)));
         let mut out = Vec::new();
         for (at, (a, first)) in proofs.iter().enumerate() {
             for (b, second) in &proofs[at + 1..] {
@@ -214,6 +249,11 @@ impl Recovery {
         headers.extend(split.branch_headers(id)?);
         Some(headers)
     }
+}
+
+/// Height of the block that a proof is for.
+fn height_of(proof: &CommitProof) -> Height {
+    proof.block().map_or(Height(0), |block| block.height)
 }
 
 /// Blocks of a proof whose headers are not among `headers`: nobody may have them any more.

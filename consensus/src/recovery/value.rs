@@ -73,8 +73,14 @@ impl Recovery {
         }
     }
 
-    /// Follows the branch behind every report of somebody who is not convicted, and of every value.
+    /// Follows the branch behind every report of somebody who is not convicted, and of every value: called
+    /// after every event, so it looks only where one came.
     pub(super) fn follow_reports(&mut self, now: Nanos, split: &mut Core, out: &mut Vec<Effect>) {
+        let (reports, values) = (self.reports.len(), self.values.len());
+        let named = (reports, values, self.resumption.is_some());
+        if self.followed.replace(named) == Some(named) {
+            return;
+        }
         let of_values = self.values.values().flat_map(|value| &value.reports);
         let own = self
             .reports
