@@ -1,7 +1,8 @@
 # The one door: CI calls the same recipes. `just` lists them.
 
+# This list
 default:
-    @just --list --unsorted
+    @{{ just_executable() }} --list --unsorted
 
 # Four replicas order real transactions, both commit rules, one crash; table and run folder (the main job)
 quick *ARGS:

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::State;
 use axum::http::header;
@@ -27,11 +27,7 @@ pub struct Args {
 
 /// Serves until it is ended. The first line of standard output is the address.
 pub fn main(args: &Args) -> Result<ExitCode> {
-    ensure!(
-        args.folder.is_dir(),
-        "{}: expected the folder of a run or of a campaign",
-        args.folder.display()
-    );
+    super::is_folder(&args.folder)?;
     let hint = || {
         format!(
             "expected {} to be free: choose another --listen",

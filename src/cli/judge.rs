@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -12,11 +12,7 @@ pub struct Args {
 }
 
 pub fn main(args: &Args) -> Result<ExitCode> {
-    ensure!(
-        args.folder.is_dir(),
-        "{}: expected the folder of a run or of a campaign",
-        args.folder.display()
-    );
+    super::is_folder(&args.folder)?;
     tell(&args.folder)
 }
 

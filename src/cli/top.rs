@@ -23,11 +23,7 @@ pub struct Args {
 
 pub fn main(args: &Args) -> Result<ExitCode> {
     let (root, interval) = (&args.folder, Duration::from_millis(args.interval_ms));
-    ensure!(
-        root.is_dir(),
-        "{}: expected the folder of a run or of a campaign, found none; `reforge run --out` names it",
-        root.display()
-    );
+    super::is_folder(root)?;
     let mut out = std::io::stdout();
     if args.once {
         let snapshot = once::snapshot(root, interval);
