@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use types::limits::CHAIN_HEADERS_MAX;
 use types::{
-    BlockId, BranchRequest, Car, CommitProof, Height, Message, ReplicaId, SignerSet, recovery,
+    BlockId, BranchRequest, Car, CommitProof, Header, Height, Message, ReplicaId, SignerSet,
+    recovery,
 };
 
 use crate::core::Core;
@@ -75,14 +76,16 @@ impl Branch {
     /// Whether the other one ends within this one, both growing out of the same block. A branch that leads
     /// nowhere covers nothing.
     fn covers(&self, other: &Branch) -> bool {
-        let first = self.headers.front().map(|first| first.header.height.0);
-        let at = first.and_then(|first| other.tip_height.0.checked_sub(first));
-        let block = at.and_then(|at| self.headers.get(at as usize));
         !self.hopeless
             && self.base.is_some()
             && self.base == other.base
             && self.tip_height > other.tip_height
-            && block.is_some_and(|block| block.id == other.tip)
+            && (self.header_at(other.tip_height)).is_some_and(|block| block.id == other.tip)
+    }
+
+    fn header_at(&self, height: Height) -> Option<&Linked> {
+        let first = self.headers.front()?.header.height.0;
+        self.headers.get(height.0.checked_sub(first)? as usize)
     }
 
     /// All bytes up to this height are here.
@@ -403,25 +406,31 @@ impl Core {
         self.branches.values().filter(|b| b.base.is_some()).count()
     }
 
-    /// Whether `tip` lies within the chain of a higher one of `tips`, as far as those are known.
-    pub fn is_within(
+    /// Whether a proof accuses nobody whom the chain of a higher one of the proven `tips` does not accuse, as far
+    /// as those chains are known: that chain holds its blocks, and below its tip the very certificates of the
+    /// proof. Another certificate of the same block may name others.
+    pub fn adds_nothing(
         &self,
-        tip: BlockId,
+        proof: &CommitProof,
         tips: &BTreeMap<BlockId, Height>,
         executed: Height,
     ) -> bool {
-        let is_own = |(tip, height): (&BlockId, &Height)| {
-            self.executed_block(*height, executed) == Some(*tip)
+        let Some((tip, height)) = proof.block().map(|block| (block.id(), block.height)) else {
+            return true;
         };
-        let height = tips.get(&tip).copied().unwrap_or_default();
-        if is_own((&tip, &height)) {
-            return tips
-                .iter()
-                .any(|(other, at)| *at > height && is_own((other, at)));
+        let is_own = |tip: BlockId, height| self.executed_block(height, executed) == Some(tip);
+        if is_own(tip, height) {
+            let own = tips.iter().filter(|(tip, height)| is_own(**tip, **height));
+            let highest = own.map(|(_, height)| *height).max();
+            let header_at = |height| Some(self.tree.committed_at(height)?.header.as_ref());
+            return highest.is_some_and(|highest| holds_certs(proof, highest, header_at));
         }
         self.branches.get(&tip).is_some_and(|branch| {
-            let mut others = self.branches.values();
-            others.any(|other| tips.contains_key(&other.tip) && other.covers(branch))
+            let proven = |other: &&Branch| tips.contains_key(&other.tip) && other.covers(branch);
+            self.branches.values().filter(proven).any(|longer| {
+                let header_at = |height| Some(longer.header_at(height)?.header.as_ref());
+                holds_certs(proof, longer.tip_height, header_at)
+            })
         })
     }
 
@@ -570,6 +579,21 @@ impl Core {
         open.filter_map(|b| b.delivery.as_ref())
             .any(|delivery| delivery.lacks(lane, id, &self.lanes))
     }
+}
+
+/// Whether a chain has the certificates of `proof` in its headers up to `tip`. From there on its own proof's
+/// certificates stand in their place.
+fn holds_certs<'a>(
+    proof: &CommitProof,
+    tip: Height,
+    header_at: impl Fn(Height) -> Option<&'a Header>,
+) -> bool {
+    // The certificates are of the last blocks.
+    let mut certified = proof.chain.iter().rev().zip(proof.certs.iter().rev());
+    certified.all(|(block, cert)| {
+        let child = header_at(block.height.next());
+        block.height < tip && child.is_some_and(|child| child.justify == *cert)
+    })
 }
 
 fn is_linked(headers: &[Linked]) -> bool {

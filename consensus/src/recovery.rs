@@ -274,6 +274,7 @@ impl Recovery {
             let patience = self.core.config.timing.fetch_ns;
             self.again_ns = now + patience / 2;
             split.retry_branches(now, self.executed, out);
+            self.attribute_all(split, out);
             self.ask_values(out);
             self.tell_again(now, out);
         }

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
-use types::{BlockId, Digest, Height, SignerSet};
+use types::{BlockId, CommitProof, Digest, Height, ReplicaId, SignerSet};
 
 use super::Branch;
-use crate::tests::fixture::{chain, core, epoch};
+use crate::tests::fixture::{chain, core, epoch, qc};
 use crate::tree::Linked;
 
 /// A branch out of the root whose blocks stand at these views; its tip is the `tip`th of them, certified by
@@ -68,24 +68,52 @@ fn a_branch_that_leads_nowhere_or_elsewhere_covers_nothing() {
     assert!(!branch(&[1, 2, 3, 4, 5], 4).covers(&stranger));
 }
 
+/// The proof for the `tip`th block of a chain at these views, by the certificates that its headers carry.
+fn proof(views: &[u64], tip: usize) -> CommitProof {
+    let epoch = epoch(4);
+    let blocks = chain(&epoch, views);
+    let last = &blocks[tip - 1..=tip];
+    CommitProof {
+        chain: last.iter().map(|block| block.core()).collect(),
+        certs: (last.iter().map(|b| qc(&epoch, b.view.0, b.id()))).collect(),
+    }
+}
+
 #[test]
-fn a_tip_is_within_another_one_that_is_proven_too() {
+fn a_proof_adds_nothing_where_a_longer_proven_chain_has_its_certificates() {
     let mut core = core(0);
-    let (long, short) = (branch(&[1, 2, 3, 4, 5], 4), branch(&[1, 2, 3], 2));
-    let (high, low) = ((long.tip, Height(4)), (short.tip, Height(2)));
-    core.branches.insert(long.tip, long);
-    core.branches.insert(short.tip, short);
-    assert_eq!(core.linked_branches(), 2);
-    let is_within = |tip: BlockId, tips: &[(BlockId, Height)]| {
-        let tips: BTreeMap<BlockId, Height> = tips.iter().copied().collect();
-        core.is_within(tip, &tips, Height(0))
+    let views = [1, 2, 3, 4, 5, 6];
+    for (views, tip) in [(&views[..], 5), (&views[..5], 4), (&views[..3], 2)] {
+        let branch = branch(views, tip);
+        core.branches.insert(branch.tip, branch);
+    }
+    assert_eq!(core.linked_branches(), 3);
+    let (high, next, low) = (proof(&views, 5), proof(&views, 4), proof(&views, 2));
+    let adds_nothing = |proof: &CommitProof, proven: &[&CommitProof]| {
+        let tips = proven.iter().filter_map(|proof| proof.block());
+        let tips: BTreeMap<_, _> = tips.map(|block| (block.id(), block.height)).collect();
+        core.adds_nothing(proof, &tips, Height(0))
     };
-    assert!(is_within(low.0, &[low, high]));
-    assert!(!is_within(high.0, &[low, high]));
-    assert!(!is_within(low.0, &[low]), "nobody proved the longer one");
-    let root = (core.config.epoch.root(), Height(0));
+    assert!(adds_nothing(&low, &[&low, &high]));
+    assert!(!adds_nothing(&low, &[&low]), "nobody proved a longer one");
+    assert!(!adds_nothing(&high, &[&low, &high]), "the longest");
     assert!(
-        !is_within(root.0, &[root, high]),
-        "another chain is not looked at"
+        !adds_nothing(&next, &[&next, &high]),
+        "the longer one's own proof certifies its tip with other signatures"
+    );
+    for at in 0..2 {
+        let mut other = low.clone();
+        other.certs[at].votes.signers = [1, 2, 3].map(ReplicaId).into_iter().collect();
+        assert!(
+            !adds_nothing(&other, &[&low, &high]),
+            "another certificate of the same block names others: {at}"
+        );
+    }
+    let mut elsewhere = low.clone();
+    elsewhere.chain[1] = proof(&[1, 2, 7, 8], 2).chain[1].clone();
+    elsewhere.certs[1].block = elsewhere.chain[1].id();
+    assert!(
+        !adds_nothing(&elsewhere, &[&low, &high]),
+        "committed by a block of another chain"
     );
 }

@@ -92,8 +92,8 @@ impl Recovery {
     }
 
     /// Compares pairs of commit proofs whose chains are known by now: called after every event, so it looks
-    /// only where something is new. Tips within a longer chain have nothing to say that this one does not say;
-    /// they are compared only where no pair of others accuses anybody.
+    /// only where something is new. A proof that says nothing which a longer chain does not say is left out
+    /// ([`Recovery::attribute_all`]).
     pub(super) fn attribute(&mut self, split: &Core, out: &mut Vec<Effect>) {
         let comparable = Comparable {
             reports: self.reports.len(),
@@ -103,14 +103,19 @@ impl Recovery {
         if self.attribution.looked_at.replace(comparable) == Some(comparable) {
             return;
         }
-        self.compare_pairs(split, |within| !within, out);
-        if self.attribution.open.is_empty() {
-            self.compare_pairs(split, |_| true, out);
+        self.compare_pairs(split, false, out);
+    }
+
+    /// With time, while the gate is closed: compares the rest, too. Above `F` a longer chain may rest on so many
+    /// forged certificates that it accuses nobody.
+    pub(super) fn attribute_all(&mut self, split: &Core, out: &mut Vec<Effect>) {
+        if self.gate.is_some() {
+            self.compare_pairs(split, true, out);
         }
     }
 
-    fn compare_pairs(&mut self, split: &Core, which: impl Fn(bool) -> bool, out: &mut Vec<Effect>) {
-        for (key, first, second) in self.fresh_pairs(split, which) {
+    fn compare_pairs(&mut self, split: &Core, all: bool, out: &mut Vec<Effect>) {
+        for (key, first, second) in self.fresh_pairs(split, all) {
             if let Some(mut found) = self.compare(split, key, &first, &second) {
                 let candidates = found.candidates();
                 self.attribution.open.push(found);
@@ -119,17 +124,12 @@ impl Recovery {
         }
     }
 
-    /// Pairs of commit proofs that were not compared yet, of tips of which `which` says so: it is told whether
-    /// one lies within a longer chain.
-    fn fresh_pairs(
-        &self,
-        split: &Core,
-        which: impl Fn(bool) -> bool,
-    ) -> Vec<(Pair, CommitProof, CommitProof)> {
+    /// Pairs of commit proofs that were not compared yet: all, or without those that add nothing.
+    fn fresh_pairs(&self, split: &Core, all: bool) -> Vec<(Pair, CommitProof, CommitProof)> {
         let mut proofs = self.proofs();
-        let heights = proofs.iter().map(|(tip, proof)| (*tip, height_of(proof)));
-        let tips: BTreeMap<BlockId, Height> = heights.collect();
-        proofs.retain(|(tip, _)| which(split.is_within(*tip, &tips, self.executed)));
+        let height = |(tip, proof): &(BlockId, &CommitProof)| Some((*tip, proof.block()?.height));
+        let tips: BTreeMap<BlockId, Height> = proofs.iter().filter_map(height).collect();
+        proofs.retain(|(_, proof)| all || !split.adds_nothing(proof, &tips, self.executed));
         let mut out = Vec::new();
         for (at, (a, first)) in proofs.iter().enumerate() {
             for (b, second) in &proofs[at + 1..] {
@@ -249,11 +249,6 @@ impl Recovery {
         headers.extend(split.branch_headers(id)?);
         Some(headers)
     }
-}
-
-/// Height of the block that a proof is for.
-fn height_of(proof: &CommitProof) -> Height {
-    proof.block().map_or(Height(0), |block| block.height)
 }
 
 /// Blocks of a proof whose headers are not among `headers`: nobody may have them any more.
