@@ -1,5 +1,7 @@
 # The one door: CI calls the same recipes. `just` lists them.
 
+counted := '-p bench -p crypto-bench --bench counted --bench schemes-counted'
+
 # This list
 default:
     @{{ just_executable() }} --list --unsorted
@@ -81,11 +83,11 @@ providers-check *ARGS:
 # Counts the instructions of the hot paths (needs valgrind and, of its library's version, gungraun-runner)
 count OUT='target/gate/counts.jsonl' *ARGS:
     mkdir -p target/gate
-    PATH="$PWD/.ci/tools/bin:$PATH" CARGO_INCREMENTAL=0 cargo bench -p bench -p crypto-bench --bench counted --bench schemes-counted -- --output-format=json --parallel=auto {{ARGS}} > {{OUT}}
+    PATH="$PWD/.ci/tools/bin:$PATH" CARGO_INCREMENTAL=0 cargo bench {{counted}} -- --output-format=json --parallel=auto {{ARGS}} > {{OUT}}
 
 # Builds what `count` runs
 count-build:
-    CARGO_INCREMENTAL=0 cargo bench -p bench -p crypto-bench --bench counted --bench schemes-counted --no-run
+    CARGO_INCREMENTAL=0 cargo bench {{counted}} --no-run
 
 # Instruction counts of the hot paths beside the accepted ones: fails on 3 % more
 gate: count

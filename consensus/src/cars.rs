@@ -178,7 +178,7 @@ impl Core {
         let mut named = None;
         for car in cars.into_iter().rev() {
             let id = car.id();
-            if self.lanes.has_car(car.lane, &id) {
+            if self.lanes.car(car.lane, &id).is_some() {
                 // Several were asked: somebody was faster.
                 continue;
             }
@@ -207,7 +207,7 @@ impl Core {
         let lane = car.lane;
         let id = car.id();
         // What is held is lacked by nobody, and to walk all chains for it is dear.
-        let held = self.lanes.has_car(lane, &id);
+        let held = self.lanes.car(lane, &id).is_some();
         let of_branch = !held && self.branches_lack(lane, id);
         let wanted = of_branch || !held && self.delivery.lacks(lane, id, &self.lanes);
         if self.halted && !of_branch {
@@ -516,7 +516,7 @@ impl Core {
 
     /// Batches of a car that is kept.
     pub fn car_batches(&self, lane: ReplicaId, car: CarId) -> Option<Vec<BatchRef>> {
-        let car = self.lanes.lane(lane)?.cars.get(&car)?;
+        let car = self.lanes.car(lane, &car)?;
         Some(car.batches.clone())
     }
 

@@ -132,7 +132,7 @@ impl Delivery {
             }
             let lane = ReplicaId(at as u16);
             for id in self.new_cars(lane, *entry, lanes).ok()? {
-                let car = lanes.lane(lane).and_then(|l| l.cars.get(&id))?;
+                let car = lanes.car(lane, &id)?;
                 if !car.batches.iter().all(|b| lanes.has_batch(&b.digest)) {
                     return None;
                 }
@@ -155,10 +155,7 @@ impl Delivery {
             }
             let lane = ReplicaId(at as u16);
             for id in self.new_cars(lane, *entry, lanes).unwrap_or_default() {
-                let index = lanes
-                    .lane(lane)
-                    .and_then(|l| l.cars.get(&id))
-                    .map_or(0, |c| c.index);
+                let index = lanes.car(lane, &id).map_or(0, |c| c.index);
                 let height = block.header.height;
                 self.done[at].insert(id, Done { index, height });
                 cars.push((lane, id));
@@ -205,10 +202,7 @@ impl Delivery {
         let floor = self.delivered[lane.index()];
         while next != CarId::ZERO && next != floor.car && !done.contains_key(&next) && !known(next)
         {
-            let car = lanes
-                .lane(lane)
-                .and_then(|l| l.cars.get(&next))
-                .ok_or((next, index))?;
+            let car = lanes.car(lane, &next).ok_or((next, index))?;
             out.push(next);
             (next, index) = (car.prev, car.index.saturating_sub(1));
         }
@@ -279,7 +273,7 @@ impl Delivery {
                         });
                     }
                     Ok(ids) => {
-                        for car in ids.iter().filter_map(|id| lanes.lane(lane)?.cars.get(id)) {
+                        for car in ids.iter().filter_map(|id| lanes.car(lane, id)) {
                             for batch in &car.batches {
                                 if !lanes.has_batch(&batch.digest)
                                     && seen.insert(CarId(batch.digest.0))

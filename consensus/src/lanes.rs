@@ -143,10 +143,9 @@ impl Lanes {
         self.lanes.get(id.index())
     }
 
-    /// Whether this car is held.
-    pub fn has_car(&self, lane: ReplicaId, id: &CarId) -> bool {
-        self.lane(lane)
-            .is_some_and(|lane| lane.cars.contains_key(id))
+    /// A car that is held.
+    pub fn car(&self, lane: ReplicaId, id: &CarId) -> Option<&Arc<Car>> {
+        self.lane(lane)?.cars.get(id)
     }
 
     // ---- bytes ------------------------------------------------------------------------------

@@ -144,10 +144,11 @@ impl Core {
     fn paced_until(&self, parent: types::BlockId, now: Nanos) -> Option<Nanos> {
         let pace = self.config.timing.pace_ns;
         let block = self.tree.get(parent)?;
-        let lanes =
-            block.header.cut.iter().filter_map(|cert| {
-                Some(self.lanes.lane(cert.lane)?.cars.get(&cert.car)?.len_bytes())
-            });
+        let lanes = block
+            .header
+            .cut
+            .iter()
+            .filter_map(|cert| Some(self.lanes.car(cert.lane, &cert.car)?.len_bytes()));
         let bytes: u64 = lanes.sum();
         // Linear up to a quarter of a megabyte per view, the full distance from there on.
         let wait = pace * bytes.min(PACE_FULL_BYTES) / PACE_FULL_BYTES;

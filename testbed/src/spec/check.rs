@@ -116,7 +116,7 @@ fn find(spec: &Spec) -> Result<(), Contradiction> {
         ratios(&key("thresholds"), bounds, sweep, spec.dissemination_s)?;
         let duration_s = spec.duration_s_of(sweep);
         seconds(&key("duration_s"), duration_s, DURATION_S_MIN)?;
-        faults::check(&key("faults"), sweep, spec, duration_s)?;
+        faults::check(&key("faults"), sweep, spec)?;
         adversaries(&key("adversaries"), sweep)?;
         drill::check(&key("drill"), sweep, duration_s)?;
     }

@@ -92,19 +92,23 @@ pub fn killed() {
     assert_eq!(log.lines().count(), 2, "{log}");
 }
 
-pub fn interrupted() {
-    let dir = tempfile::tempdir().unwrap();
-    let long = spec(&["load.duration_s=600"]);
-    let root = roots(&long, dir.path()).remove(0);
-    let mut first = options(dir.path());
-    first.interrupt = Interrupt::default();
-    let (flag, watched) = (first.interrupt.clone(), root.clone());
+/// Makes a campaign, interrupted as soon as this run is under load.
+fn run_until(spec: &Spec, mut options: Options, run_root: &Path) {
+    options.interrupt = Interrupt::default();
+    let (flag, watched) = (options.interrupt.clone(), run_root.to_path_buf());
     let thread = std::thread::spawn(move || {
         pids_at(&watched, |kind| matches!(kind, EventKind::Phase { .. }));
         flag.raise();
     });
-    assert!(run(&long, &first).unwrap().interrupted);
+    assert!(run(spec, &options).unwrap().interrupted);
     thread.join().unwrap();
+}
+
+pub fn interrupted() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = spec(&["load.duration_s=600"]);
+    let root = roots(&long, dir.path()).remove(0);
+    run_until(&long, options(dir.path()), &root);
     // Sealed, but not whole: it is made again, and interrupted again.
     let mut second = resumed(dir.path());
     second.interrupt = Interrupt::default();
@@ -146,15 +150,8 @@ pub fn search() {
     let expected = names(whole.path());
     assert!(expected.len() >= 5, "{expected:?}");
 
-    let mut first = judged(options(broken.path()));
-    first.interrupt = Interrupt::default();
-    let (flag, third) = (first.interrupt.clone(), broken.path().join(&expected[2]));
-    let thread = std::thread::spawn(move || {
-        pids_at(&third, |kind| matches!(kind, EventKind::Phase { .. }));
-        flag.raise();
-    });
-    assert!(run(&spec, &first).unwrap().interrupted);
-    thread.join().unwrap();
+    let third = broken.path().join(&expected[2]);
+    run_until(&spec, judged(options(broken.path())), &third);
     assert_eq!(names(broken.path()), expected[..3]);
     let sums = |name: &String| std::fs::read(broken.path().join(name).join(folder::SUMS)).unwrap();
     let before: Vec<_> = expected[..3].iter().map(sums).collect();

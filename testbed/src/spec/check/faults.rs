@@ -19,12 +19,7 @@ enum State {
     Down,
 }
 
-pub(super) fn check(
-    key: &str,
-    sweep: &Sweep,
-    spec: &Spec,
-    duration_s: f64,
-) -> Result<(), Contradiction> {
+pub(super) fn check(key: &str, sweep: &Sweep, spec: &Spec) -> Result<(), Contradiction> {
     let mut plan: Vec<PlannedFault> = sweep.faults.clone().unwrap_or_default();
     plan.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
     let n = smallest(&sweep.axes.replicas);
@@ -32,7 +27,7 @@ pub(super) fn check(
     let memory = durability.is_some_and(|list| list.0.contains(&Durability::Memory));
     let mut states: BTreeMap<u32, State> = BTreeMap::new();
     let mut cut_off: BTreeSet<u32> = BTreeSet::new();
-    let lasts_s = (-spec.load.warmup_s, duration_s);
+    let lasts_s = (-spec.load.warmup_s, spec.duration_s_of(sweep));
     for fault in &plan {
         fits(key, fault, n, lasts_s)?;
         can(key, fault, spec.provider)?;
