@@ -25,9 +25,10 @@ use fetch::{Doubt, Fetch, RETRY_NS};
 const KEPT_MAX: usize = 8;
 /// Certified snapshots kept.
 const CERTIFIED_MAX: usize = 3;
-/// States kept where a split may have to be rolled back: thinned out, so that they reach as far back
-/// as the retained blocks do.
-const DEEP_MAX: usize = 24;
+/// States kept where a split may have to be rolled back, up to the newest certified one: thinned out, so that
+/// they reach about as far back as the retained blocks do. After a checkpoint nearly every part is written
+/// again soon, so each of these is a copy of the whole state.
+const DEEP_MAX: usize = 4;
 const HEAD_LEN: usize = 36;
 
 #[derive(Debug)]
@@ -152,18 +153,27 @@ impl Snapshots {
             self.kept = self.kept.split_off(&floor);
             self.certified = self.certified.split_off(&floor);
         }
-        while self.kept.len() > DEEP_MAX {
-            let heights: Vec<u64> = self.kept.keys().map(|at| at.0).collect();
-            // Never the oldest, nor the newest ones.
-            let inner = 1..heights.len() - KEPT_MAX;
-            let gap = |at: &usize| heights[at + 1] - heights[at - 1];
-            let Some(at) = inner.min_by_key(gap) else {
-                return;
-            };
-            let height = Height(heights[at]);
+        while let Some(height) = self.superfluous() {
             self.kept.remove(&height);
             self.certified.remove(&height);
         }
+    }
+
+    /// A state that others close to it can stand in for; never the oldest, nor the newest certified one.
+    fn superfluous(&self) -> Option<Height> {
+        let heights: Vec<Height> = self.kept.keys().copied().collect();
+        let newest = self.covered();
+        let settled = heights.partition_point(|at| *at < newest);
+        // Those above wait for their certificates.
+        let waiting = (settled + 1).min(heights.len());
+        if heights.len() - waiting > KEPT_MAX {
+            return Some(heights[waiting]);
+        }
+        if waiting <= DEEP_MAX {
+            return None;
+        }
+        let gap = |at: &usize| heights[at + 1].0 - heights[at - 1].0;
+        (1..settled).min_by_key(gap).map(|at| heights[at])
     }
 
     pub fn take(&mut self, executor: &Executor, order: &[u8]) -> Digest {
@@ -356,3 +366,6 @@ impl<P: Platform> Replica<P> {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;
