@@ -259,7 +259,7 @@ impl Default for LanesSection {
             car_interval_ms: 4.0,
             window_bytes: 16 << 20,
             retention_bytes: 128 << 20,
-            checkpoint_interval: 512,
+            checkpoint_interval: 128,
             checkpoint_bytes: 64 << 20,
         }
     }
