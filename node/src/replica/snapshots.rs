@@ -161,6 +161,10 @@ impl Snapshots {
 
     /// A state that others close to it can stand in for; never the oldest, nor the newest certified one.
     fn superfluous(&self) -> Option<Height> {
+        // Asked at every turn, and hardly ever true.
+        if self.kept.len() <= DEEP_MAX {
+            return None;
+        }
         let heights: Vec<Height> = self.kept.keys().copied().collect();
         let newest = self.covered();
         let settled = heights.partition_point(|at| *at < newest);
